@@ -1,0 +1,28 @@
+# What is typed often. CI is .ci/run, the README has the two commands that need
+# nothing but Go.
+.DEFAULT_GOAL := build
+FUZZTIME ?= 20s
+
+.PHONY: build test ci chaos fuzz bench
+
+build: ## the program, in bin/
+	@mkdir -p bin && echo '*' >bin/.gitignore
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/bellhop ./cmd/bellhop
+
+test: ## all tests, as in the README
+	go tool gotestsum -- ./...
+
+ci: ## everything that guards a change
+	bash .ci/run
+
+chaos: ## kill -9 at 50 random moments of each kind
+	BELLHOP_CHAOS=50 go test ./e2e -run Chaos -count=1 -timeout 60m -v
+
+fuzz: ## each fuzz test for FUZZTIME (20s)
+	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's/:[0-9]*:func / /' | while read -r file name; do \
+		echo "== $$name in $$(dirname "$$file")"; \
+		go test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; \
+	done
+
+bench: ## all benchmarks
+	go test ./... -run '^$$' -bench . -benchmem

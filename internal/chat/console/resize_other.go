@@ -1,0 +1,5 @@
+//go:build !unix
+
+package console
+
+func onResize(func()) (stop func()) { return func() {} }

@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/bus"
+	"github.com/bellhop-io/bellhop/internal/chat"
+	"github.com/bellhop-io/bellhop/internal/engine"
+	"github.com/bellhop-io/bellhop/internal/server"
+	"github.com/bellhop-io/bellhop/internal/store/sqlite"
+	"github.com/bellhop-io/bellhop/internal/web/api"
+)
+
+// reader reads runs, from the server when there is one, else from the store.
+type reader struct {
+	offline bool
+	frozen  bool // offline: there is a server, and it does not answer
+	client  *api.Client
+	engine  *engine.Engine // offline
+	store   *bellhop.Store // offline
+	person  bellhop.Person
+}
+
+func (a *app) reader(ctx context.Context) (*reader, error) {
+	c, err := a.client("ask")
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Server(ctx)
+	if err == nil {
+		return &reader{client: c}, nil
+	}
+	frozen := errors.Is(err, context.DeadlineExceeded)
+	if err := noServer(err); bellhop.CodeOf(err) != bellhop.Unavailable {
+		return nil, err
+	}
+	loaded, faults, err := server.Load(a.config)
+	if err != nil {
+		return nil, err
+	}
+	if len(faults) > 0 {
+		return nil, a.faulty(faults)
+	}
+	r := &reader{offline: true, frozen: frozen, person: server.LocalPerson(os.Getuid())}
+	if _, err := os.Stat(loaded.Store.Path); errors.Is(err, fs.ErrNotExist) {
+		return r, nil // nothing was ever asked
+	}
+	if r.store, err = sqlite.OpenReadOnly(ctx, sqlite.Options{Path: loaded.Store.Path}); err != nil {
+		return nil, err
+	}
+	r.engine = engine.New(engine.Options{Store: r.store, Bus: &bus.Local{}})
+	r.engine.Browse(loaded.Catalog)
+	return r, nil
+}
+
+// Close lets go of the server or the store.
+func (r *reader) Close() {
+	if r.client != nil {
+		r.client.Close()
+	}
+	if r.store != nil {
+		_ = r.store.Admin.Close()
+	}
+}
+
+// Runs lists runs, newest first.
+func (r *reader) Runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]bellhop.Run, error) {
+	switch {
+	case r.client != nil:
+		return r.client.Runs(ctx, f, mine)
+	case r.store == nil:
+		return nil, nil
+	}
+	if mine {
+		f.Principal = r.person.Principal()
+	}
+	return r.engine.Runs(ctx, r.person, f)
+}
+
+// Status tells what happens now; offline, what was happening.
+func (r *reader) Status(ctx context.Context) (*bellhop.Status, error) {
+	switch {
+	case r.client != nil:
+		return r.client.Status(ctx)
+	case r.store == nil:
+		return &bellhop.Status{}, nil
+	}
+	return r.engine.Status(ctx, r.person)
+}
+
+// Output calls fn for each piece of a run's output.
+func (r *reader) Output(ctx context.Context, id bellhop.RunID, follow bool, fn func(bellhop.Chunk) error) error {
+	switch {
+	case r.client != nil:
+		return r.client.Output(ctx, id, follow, fn)
+	case r.store == nil:
+		return bellhop.Errorf(bellhop.NotFound, "there is no run %s: nothing was ever asked here", id)
+	}
+	return r.engine.ReadOutput(ctx, r.person, id, 0, 0, false, fn)
+}
+
+// unread tells the reports that no connection of this person has read.
+func (a *app) unread(ctx context.Context, r *reader) error {
+	if r.client == nil {
+		return nil
+	}
+	first, to := true, a.streams().Outlets(a.style())
+	return r.client.Unread(ctx, func(rep bellhop.Report) error {
+		if first {
+			first = false
+			if _, err := fmt.Fprintln(a.Out, "\nNot read yet:"); err != nil {
+				return err
+			}
+		}
+		return chat.WriteAway(ctx, to, r.client, rep)
+	})
+}

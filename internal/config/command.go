@@ -1,0 +1,144 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// command makes an entry. good tells which jobs have all their parameters.
+func (b *builder) command(s *bellhop.Service, raw commandRaw, good map[string]bool) bellhop.Entry {
+	en := bellhop.Entry{
+		Service: s.Name,
+		Pattern: raw.Command.val,
+		Regex:   raw.Regex.val,
+		Help:    raw.Help.val,
+		Action:  bellhop.Action(raw.Action.or(string(bellhop.ActionRun))),
+		Job:     raw.Job.val,
+		Delay:   raw.Delay.val,
+		Running: raw.Running.val,
+		Pos:     b.commandText(raw).pos(),
+	}
+	b.commandKeys(raw)
+	for _, a := range raw.Aliases.items {
+		if a.good() {
+			en.Aliases = append(en.Aliases, a.val)
+		}
+	}
+	b.commandJob(s, raw, &en, good)
+	en.Name = raw.Name.val
+	if raw.Name.isSet() {
+		b.checkName("command", en.Name, raw.Name.at)
+	} else {
+		en.Name = entryDigest(en)
+	}
+	return en
+}
+
+// commandText is where a command's text stands; where there is none, the
+// command itself.
+func (b *builder) commandText(raw commandRaw) at {
+	switch {
+	case raw.Command.isSet():
+		return raw.Command.at
+	case raw.Regex.isSet():
+		return raw.Regex.at
+	}
+	return raw.at
+}
+
+// commandKeys checks what goes together in a command.
+func (b *builder) commandKeys(raw commandRaw) {
+	switch {
+	case raw.Command.isSet() && raw.Regex.isSet():
+		b.fault(raw.Regex.at, "a command has either command or regex, not both; make it two commands")
+	case raw.Command.good() && strings.TrimSpace(raw.Command.val) == "":
+		b.fault(raw.Command.at, "command is empty; write what people say, such as \"say hello [name]\"")
+	case raw.Regex.good() && raw.Regex.val == "":
+		b.fault(raw.Regex.at, "regex is empty; write a regular expression, or use command")
+	case !raw.Command.isSet() && !raw.Regex.isSet() && !raw.bad:
+		b.fault(raw.at, "a command needs what people say: add command: \"say hello [name]\", say")
+	}
+	for _, a := range raw.Aliases.items {
+		if a.good() && strings.TrimSpace(a.val) == "" {
+			b.fault(a.at, "an alias is empty; write what people say, or remove it")
+		}
+	}
+	if raw.Regex.isSet() && len(raw.Aliases.items) > 0 {
+		b.fault(raw.Aliases.at, "aliases go with command, not with regex; write the other ways into the expression: (?:this|that)")
+	}
+	if raw.Action.or("run") == "run" && raw.Running.isSet() {
+		b.fault(raw.Running.at, "running goes with action: cancel only")
+	}
+	if raw.Action.val == "cancel" && raw.Delay.isSet() {
+		b.fault(raw.Delay.at, "delay does not go with action: cancel, which acts at once")
+	}
+}
+
+func (b *builder) commandJob(s *bellhop.Service, raw commandRaw, en *bellhop.Entry, good map[string]bool) {
+	for _, a := range raw.Args.items {
+		if a.val.good() {
+			if en.Args == nil {
+				en.Args = bellhop.Args{}
+			}
+			en.Args[a.name] = a.val.val
+		}
+	}
+	if !raw.Job.isSet() {
+		if !raw.bad && (raw.Command.isSet() || raw.Regex.isSet()) {
+			b.fault(b.commandText(raw), "this command does not say which job it is about; add job: with the name of one")
+		}
+		return
+	}
+	j, ok := s.Job(en.Job)
+	if raw.Job.bad {
+		return
+	}
+	if !ok {
+		b.fault(raw.Job.at, "%s", noJob(s, en.Job))
+		return
+	}
+	if !good[j.Name] {
+		return
+	}
+	for _, a := range raw.Args.items {
+		p, ok := j.Param(a.name)
+		if !ok {
+			b.fault(a.key, "args: %s", b.noParam(j, a.name))
+			b.harmless[a.key.pos()] = true
+			delete(en.Args, a.name)
+		} else if a.val.good() {
+			if err := fixed(p).Check(a.val.val); err != nil {
+				b.fault(a.val.at, "args: %v", err)
+			}
+		}
+	}
+}
+
+func noJob(s *bellhop.Service, name string) string {
+	var names []string
+	for _, j := range s.Jobs {
+		names = append(names, j.Name)
+	}
+	text := "service " + shorten(s.Name) + " has no job " + shorten(name)
+	if near := nearest(name, names); near != "" {
+		return text + "; did you mean " + shorten(near) + "?"
+	}
+	if len(names) == 0 {
+		return text + "; it has no jobs at all: add jobs:"
+	}
+	return text + "; it has: " + strings.Join(names[:min(len(names), 20)], ", ")
+}
+
+// entryDigest knows an entry by its text: 12 hex digits.
+func entryDigest(en bellhop.Entry) string {
+	b, err := json.Marshal([]any{en.Pattern, en.Regex, en.Action, en.Job, en.Args})
+	if err != nil { // plain data
+		panic("config: an entry that can't be written as JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6])
+}

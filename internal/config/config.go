@@ -1,0 +1,192 @@
+// Package config reads bellhop.yaml and the files it includes, checks all of
+// it, and gives either a configuration that can be run or every fault at once,
+// each with file, line and column.
+//
+// The Go types in model.go are the one description of the file: the decoder
+// and the JSON Schema are both made from them by reflection.
+package config
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// DefaultFile is the file that is read when none is named.
+const DefaultFile = "bellhop.yaml"
+
+// Options are what loading needs from outside.
+type Options struct {
+	// Getenv answers ${VAR}; nil = the process's environment.
+	Getenv func(string) (string, bool)
+	// Compilers check what is an executor's own in a job, by the executor's
+	// name. "shell" is needed as soon as the configuration has a job.
+	Compilers map[string]bellhop.Compiler
+	// Commands, unless nil, checks how the commands of a catalog are asked for:
+	// their patterns, and that no two clash. It is given the jobs and
+	// commands in which no other fault was found, so that all faults come at
+	// once.
+	Commands func(*bellhop.Catalog) []bellhop.Fault
+}
+
+// Config is a checked configuration, defaults filled in. Every path in it is
+// absolute, except a job's folder, which its executor resolves from Home.
+type Config struct {
+	Path    string // the file that was asked for
+	Home    string // its folder
+	Files   []string
+	Catalog *bellhop.Catalog
+	Store   Store
+	// Location is the configured time zone, else the machine's.
+	Location *time.Location `json:"-"`
+	Timezone string         // as written; "" = the machine's
+	Runner   Runner
+	Lease    time.Duration
+	Grace    time.Duration
+	Log      Log
+	Chats    []Chat // in the order of the file
+}
+
+// Store says where the memory is.
+type Store struct {
+	Kind string // sqlite
+	Path string
+}
+
+// Runner bounds the work of this server.
+type Runner struct {
+	Slots     int           // processes at a time
+	KillAfter time.Duration // between SIGTERM and SIGKILL
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  slog.Level
+	Format string // text or json
+}
+
+// Chat is one text front end. Exactly one field besides the first three is
+// set, the one that Kind names.
+type Chat struct {
+	Name string // of its own; identities begin with it
+	Kind string // ssh
+	Pos  bellhop.Position
+	SSH  *SSH
+}
+
+// SSH is a chat that OpenSSH clients speak to.
+type SSH struct {
+	Listen         string // host:port
+	AuthorizedKeys string // "" = none
+	TrustedUserCA  string // "" = none
+	HostKey        string
+}
+
+// Load reads the file at path ("" = DefaultFile) and what it includes. With
+// any fault the Config is nil, and the faults are in the order of the files
+// and of the lines in them. The error is for a file that can't be read at all.
+// Loading changes nothing outside what it returns.
+func Load(path string, opts Options) (*Config, []bellhop.Fault, error) {
+	if path == "" {
+		path = DefaultFile
+	}
+	if opts.Getenv == nil {
+		opts.Getenv = os.LookupEnv
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, nil, bellhop.Errorf(bellhop.Unavailable, "the current folder is gone: %w", err)
+	}
+	data, err := readMain(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &loader{opts: opts, faults: &faultList{}, seen: map[string]bool{}}
+	l.readFile(path, abs, data)
+	b := &builder{loader: l, home: filepath.Dir(abs), harmless: map[bellhop.Position]bool{}}
+	cfg, err := b.config(&l.raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if opts.Commands != nil {
+		l.faults.list = append(l.faults.list, opts.Commands(b.sound(cfg.Catalog))...)
+	}
+	if faults := l.faults.sorted(l.names); len(faults) > 0 {
+		return nil, faults, nil
+	}
+	cfg.Path, cfg.Home, cfg.Files = abs, b.home, l.paths
+	return cfg, nil, nil
+}
+
+// Digest is equal for configurations that mean the same, whatever their
+// comments and layout: 16 hex digits.
+func (c *Config) Digest() string {
+	type job struct{ Digest, Help string }
+	plain := *c
+	plain.Catalog = &bellhop.Catalog{Bot: c.Catalog.Bot}
+	jobs := map[string]job{}
+	for _, s := range c.Catalog.Services {
+		for _, j := range s.Jobs {
+			jobs[s.Name+"/"+j.Name] = job{j.Digest(), j.Help}
+		}
+		s.Jobs, s.Pos = nil, bellhop.Position{}
+		s.Entries = slices.Clone(s.Entries)
+		for i := range s.Entries {
+			s.Entries[i].Pos = bellhop.Position{}
+		}
+		plain.Catalog.Services = append(plain.Catalog.Services, s)
+	}
+	plain.Chats = slices.Clone(c.Chats)
+	for i := range plain.Chats {
+		plain.Chats[i].Pos = bellhop.Position{}
+	}
+	text, err := json.Marshal(struct {
+		Config Config
+		Jobs   map[string]job
+	}{plain, jobs})
+	if err != nil { // plain data throughout
+		panic("config: a configuration that can't be written as JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// faultList gathers what is wrong, at most maxFaults of it.
+type faultList struct {
+	list []bellhop.Fault
+}
+
+// maxFaults bounds what is listed: more help nobody.
+const maxFaults = 1000
+
+func (f *faultList) add(pos bellhop.Position, message string) {
+	if len(f.list) < maxFaults {
+		pos.Line, pos.Col = max(pos.Line, 1), max(pos.Col, 1)
+		f.list = append(f.list, bellhop.Fault{Pos: pos, Message: message})
+	}
+}
+
+// has reports whether a fault at pos is known.
+func (f *faultList) has(pos bellhop.Position) bool {
+	return slices.ContainsFunc(f.list, func(known bellhop.Fault) bool { return known.Pos == pos })
+}
+
+// sorted orders the faults by file, in the order of files, then by place, each
+// once: a node that aliases repeat is faulty only once.
+func (f *faultList) sorted(files []string) []bellhop.Fault {
+	slices.SortStableFunc(f.list, func(a, b bellhop.Fault) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(files, a.Pos.File), slices.Index(files, b.Pos.File)),
+			cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(a.Pos.Col, b.Pos.Col))
+	})
+	return slices.Compact(f.list)
+}

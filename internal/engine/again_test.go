@@ -1,0 +1,110 @@
+package engine_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/bus"
+	"github.com/bellhop-io/bellhop/internal/engine"
+)
+
+// A run that somebody was told is being stopped does not run again, however
+// its attempt ends.
+func TestWhatIsBeingCancelledDoesNotRunAgain(t *testing.T) {
+	for _, tt := range []struct {
+		job string
+		end bellhop.End
+	}{
+		{"deploy", bellhop.EndInterrupted}, {"deploy", bellhop.EndCrashed}, {"stubborn", bellhop.EndFailed},
+	} {
+		t.Run(string(tt.end), func(t *testing.T) {
+			h := newHouse(t)
+			id := h.run(alice, ask("example", tt.job, "a")).Run
+			c := h.claim(1)[0]
+			if got, err := h.do(bob, bellhop.Invocation{Action: bellhop.ActionCancelRun, Run: id}); err != nil || got.Cancelled[0].Effect != bellhop.CancelStopping {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			h.finish(c, tt.end)
+			if r := h.get(id); r.State != bellhop.Cancelled || r.Verdict != bellhop.Aborted || r.Error != "cancelled by bob" {
+				t.Errorf("%s, %s, %q", r.State, r.Verdict, r.Error)
+			}
+			rows, err := h.store.Outbox.Unread(t.Context(), "", "s-alice", 10)
+			if err != nil || len(rows) != 1 || rows[0].Kind != bellhop.ReportOutcome {
+				t.Errorf("alice is told %+v, %v", rows, err)
+			}
+		})
+	}
+}
+
+func TestBackoffNeverOverflows(t *testing.T) {
+	h := newHouse(t)
+	cat := catalog()
+	cat.Services[0].Jobs[0].Retries = bellhop.Retries{Max: 40, Backoff: time.Hour}
+	if err := h.Activate(t.Context(), cat); err != nil {
+		t.Fatal(err)
+	}
+	id := h.run(alice, ask("example", "deploy", "a")).Run
+	for n := range 40 {
+		c := h.claimAt(h.get(id).Start)
+		before := time.Now()
+		h.finish(c, bellhop.EndFailed)
+		if wait := h.get(id).Start.Sub(before); wait < time.Hour || wait > 67*time.Minute {
+			t.Fatalf("after failure %d it waits %s, want an hour and a little", n+1, wait)
+		}
+	}
+}
+
+// forgetful has lost the definitions of some jobs.
+type forgetful struct {
+	bellhop.Definitions
+	lost string // digest
+	err  error
+}
+
+func (f forgetful) Definition(ctx context.Context, digest string) (bellhop.Job, error) {
+	if digest == f.lost {
+		return bellhop.Job{}, f.err
+	}
+	return f.Definitions.Definition(ctx, digest)
+}
+
+func TestOneDamagedRunHoldsUpNoOther(t *testing.T) {
+	for _, code := range []bellhop.Code{bellhop.NotFound, bellhop.Internal} {
+		t.Run(string(code), func(t *testing.T) {
+			h := newHouse(t)
+			damaged := h.run(alice, ask("example", "free", "a")).Run
+			healthy := h.run(alice, ask("example", "keyed", "b")).Run
+			runs, _, err := h.store.Queue.Claim(t.Context(), bellhop.ClaimRequest{Runner: "gone", N: 2, Now: time.Now(), Lease: time.Nanosecond})
+			if err != nil || len(runs) != 2 {
+				t.Fatal(runs, err)
+			}
+			h.store.Definitions = forgetful{h.store.Definitions, h.get(damaged).Digest, bellhop.Errorf(code, "no such definition")}
+			fresh := engine.New(engine.Options{Store: h.store, Bus: &bus.Local{}})
+			if err := fresh.Activate(t.Context(), catalog()); err != nil {
+				t.Fatal(err)
+			}
+			err = fresh.Reap(t.Context())
+			if r := h.get(healthy); r.State != bellhop.Waiting {
+				t.Errorf("the healthy run is %s", r.State)
+			}
+			if code == bellhop.Internal {
+				if err == nil || h.get(damaged).State != bellhop.Running {
+					t.Errorf("the damaged run is %s, %v; want it left for the next look, and said", h.get(damaged).State, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			if _, _, err := fresh.Claim(t.Context(), "r", 10); err != nil {
+				t.Error(err)
+			}
+			if r := h.get(damaged); r.State != bellhop.Failed || !strings.Contains(r.Error, "definition") {
+				t.Errorf("the damaged run is %s: %q", r.State, r.Error)
+			}
+		})
+	}
+}

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// statusWaiting is how many waiting runs a status shows.
+const statusWaiting = 100
+
+// outputPage is how many bytes of output are read at a time.
+const outputPage = 256 << 10
+
+// Status tells what happens now, as far as the person may see it.
+func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status, error) {
+	running, waiting, more, err := e.store.Records.Active(ctx, statusWaiting)
+	if err != nil {
+		return nil, err
+	}
+	return &bellhop.Status{Running: e.redact(p, running), Waiting: e.redact(p, waiting), More: more}, nil
+}
+
+// Runs lists runs, newest first, as far as the person may see them.
+func (e *Engine) Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error) {
+	runs, err := e.store.Records.Runs(ctx, f)
+	return e.redact(p, runs), err
+}
+
+// Run returns one run that the person may see, else NotFound or NotAllowed.
+func (e *Engine) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error) {
+	run, err := e.store.Records.Run(ctx, id)
+	if err != nil {
+		return bellhop.Run{}, err
+	}
+	return run, e.mayTouch(ctx, p, run)
+}
+
+// ReadOutput calls fn with the pieces of a run's output after the given attempt
+// and seq, in order. With follow it goes on until the run has ended.
+func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
+	if _, err := e.Run(ctx, p, id); err != nil {
+		return err
+	}
+	news, end := e.bus.Subscribe(bellhop.TopicRun(id))
+	defer end()
+	for {
+		run, err := e.store.Records.Run(ctx, id) // before the output: what ended has all of it stored
+		if err != nil {
+			return err
+		}
+		for {
+			chunks, err := e.store.Outputs.Output(ctx, id, attempt, seq, outputPage)
+			if err != nil {
+				return err
+			}
+			if len(chunks) == 0 {
+				break
+			}
+			for _, c := range chunks {
+				if err := fn(c); err != nil {
+					return err
+				}
+				attempt, seq = c.Attempt, c.Seq
+			}
+		}
+		if !follow || run.State.Terminal() {
+			return nil
+		}
+		look, stop := e.clock.NewTimer(time.Second) // hints may be lost
+		select {
+		case <-ctx.Done():
+			stop()
+			return ctx.Err()
+		case <-news:
+		case <-look:
+		}
+		stop()
+	}
+}

@@ -1,0 +1,75 @@
+package shell
+
+import (
+	"cmp"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// defaultPath is PATH for a server that has none.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// environment is what a process finds in its environment, by name.
+type environment map[string]string
+
+// baseEnvironment is what every process gets: of the server's own environment
+// PATH, HOME, LANG and TZ, and no more.
+func baseEnvironment(o Options) environment {
+	env := environment{
+		"PATH":       cmp.Or(os.Getenv("PATH"), defaultPath),
+		"PYTHONPATH": filepath.Join(o.Home, "workspace"),
+	}
+	for _, name := range []string{"HOME", "LANG", "TZ"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env[name] = v
+		}
+	}
+	return env
+}
+
+// environ returns the environment of an attempt. A job's env: may replace what
+// is built in, except names that begin with BELLHOP_. args holds the
+// BELLHOP_ARG_ entries; bin, unless "", goes before PATH and PYTHONPATH.
+func (a *attempt) environ(args []string, bin string) environ {
+	job := &a.task.Job
+	env := maps.Clone(a.e.base)
+	env["WRITEABLE_DIR"] = a.writeable()
+	for name, value := range job.Env {
+		if !strings.HasPrefix(name, "BELLHOP_") && name != "" && !strings.ContainsAny(name, "=\x00") {
+			env[name] = value
+		}
+	}
+	if bin != "" {
+		env["PATH"] = join(bin, env["PATH"])
+		env["PYTHONPATH"] = join(bin, env["PYTHONPATH"])
+	}
+	// The mark stands first: it is what processes are found by.
+	list := append(a.mark.Environ(),
+		"BELLHOP_SERVICE="+job.Service, "BELLHOP_JOB="+job.Name, "BELLHOP_PRINCIPAL="+a.task.Principal)
+	list = append(list, args...)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return environ{list: list, path: env["PATH"]}
+}
+
+// environ is an environment as a process is given it.
+type environ struct {
+	list []string
+	path string // its PATH
+}
+
+func join(first, rest string) string {
+	if rest == "" {
+		return first
+	}
+	return first + string(filepath.ListSeparator) + rest
+}
+
+// writeable is the folder that the service may write to.
+func (a *attempt) writeable() string {
+	return filepath.Join(a.e.opt.Home, "writeable", a.task.Job.Service)
+}

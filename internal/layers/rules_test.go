@@ -1,0 +1,124 @@
+package layers_test
+
+// The module's own packages are named as below its root; "" is the root.
+const module = "github.com/bellhop-io/bellhop"
+
+// edge lets packages import others of this module. Without one, a package
+// under internal/ imports the root package alone.
+type edge struct {
+	from string
+	to   []string
+	why  string
+}
+
+// anyInternal stands for every package under internal/.
+const anyInternal = "internal/..."
+
+// edges are the lines of the house's plan. They hold for code that is built
+// into something; tests may reach for the real thing wherever it is.
+var edges = []edge{
+	{"cmd/bellhop", []string{"internal/cli"},
+		"main turns arguments into an exit status and no more, so that all of the command line can be tested"},
+	{"internal/server", []string{anyInternal},
+		"the composition root is the one place that knows every adapter"},
+	{"internal/cli", []string{
+		"internal/server", "internal/chat", "internal/chat/console", "internal/web/api", "internal/config",
+		"internal/runner/watchdog", "internal/store/sqlite", "internal/engine", "internal/bus"},
+		"verbs start a server, speak to one over its API, or read the store when there is none"},
+	{"internal/web/api", []string{"internal/chat"},
+		"the API's client is a chat.Desk, and its server hands requests to one"},
+	{"internal/chat/console", []string{"internal/chat"}, "a front end shares the conversation and its words"},
+	{"internal/chat/ssh", []string{"internal/chat"}, "a front end shares the conversation and its words"},
+	{"internal/chat/chattest", []string{"internal/chat"}, "the suite speaks of what it tests"},
+	{"internal/executor/shell", []string{"internal/executor/shell/script", "internal/proc"},
+		"it compiles scripts and ends process groups"},
+	{"internal/runner/watchdog", []string{"internal/proc"}, "it ends process groups"},
+}
+
+// never are imports between packages that no edge allows, whatever comes.
+var never = []edge{
+	{"internal/server", []string{"internal/cli"}, "the command line starts the server, not the other way round"},
+}
+
+// owner lets some packages or files import something from outside of the
+// module. What has no owner is imported by nobody.
+type owner struct {
+	path  string   // and what lies below it
+	where []string // packages, or files; none = nobody
+	why   string
+	fix   string // "" = the usual
+}
+
+// owners are every dependency, and of the standard library what is not
+// everybody's. They hold for code that is built into something.
+var owners = []owner{
+	{path: "database/sql", where: []string{"internal/store/sqlite"},
+		why: "SQL lives in the store drivers, so that the engine keeps one set of rules for all of them"},
+	{path: "modernc.org/sqlite", where: []string{"internal/store/sqlite"}, why: "only the SQLite driver knows SQLite"},
+	{path: "github.com/pressly/goose/v3", where: []string{"internal/store/sqlite"}, why: "schemas belong to their driver"},
+	{path: "go.yaml.in/yaml/v4", where: []string{"internal/config"},
+		why: "what is not in the configuration file is not YAML; everybody else gets checked values"},
+	{path: "golang.org/x/crypto/ssh", where: []string{"internal/chat/ssh", "internal/cli/demo.go"},
+		why: "SSH is one chat among others; the demo makes a key for its visitor"},
+	{path: "mvdan.cc/sh/v3", where: []string{"internal/executor/shell/script"},
+		why: "the shell's grammar is judged in one place, the one that is fuzzed"},
+	{path: "github.com/spf13/cobra", where: []string{"internal/cli"}, why: "flags and verbs are the command line's"},
+	{path: "github.com/spf13/pflag", where: []string{"internal/cli"}, why: "flags and verbs are the command line's"},
+	{path: "github.com/lmittmann/tint", where: []string{"internal/cli"}, why: "how a log looks is decided where it is shown"},
+	{path: "golang.org/x/term", where: []string{"internal/chat", "internal/chat/console", "internal/chat/ssh", "internal/cli"},
+		why: "terminals are at the edge, where people are"},
+	{path: "golang.org/x/sys", where: []string{
+		"internal/proc", "internal/runner/watchdog", "internal/executor/shell", "internal/server",
+		"internal/chat/console", "internal/chat/chattest", "internal/store/sqlite"},
+		why: "system calls stay with what wraps the machine"},
+	{path: "net/http", where: []string{"internal/web/api", "internal/server", "internal/executor/shell"},
+		why: "HTTP is an adapter; the rules in engine, router and runner know nothing of it"},
+	{path: "net", where: []string{"internal/web/api", "internal/server", "internal/executor/shell", "internal/chat/ssh", "internal/config", "internal/cli"},
+		why: "connections are an adapter's"},
+	{path: "net/url", where: []string{anyInternal}, why: "it opens no connection"},
+	{path: "net/netip", where: []string{anyInternal}, why: "it opens no connection"},
+	{path: "os/exec", where: []string{"internal/executor/shell", "internal/runner/watchdog"},
+		why: "only executors start what people ask for; what they start is marked, guarded and ended"},
+	{path: "testing", where: []string{"internal/chat/chattest", "internal/executor/executortest", "internal/store/storetest"},
+		why: "only suites are made of tests; in the binary, testing adds flags and size",
+		fix: "move it to a _test.go file, or to a suite whose package name ends in test"},
+	{path: "text/template", why: "executing a template makes the linker keep every exported method: 13 MB on the whole set",
+		fix: "write with fmt, or generate code"},
+	{path: "html/template", why: "executing a template makes the linker keep every exported method: 13 MB on the whole set",
+		fix: "write with fmt, or generate code"},
+	{path: "net/rpc", why: "it makes the linker keep every exported method, as templates do", fix: "use HTTP and JSON (web/api)"},
+	{path: "log", why: "logs go through the *slog.Logger that a constructor is given, so that a test can read them",
+		fix: "take a *slog.Logger in the options"},
+	{path: "log/slog", where: []string{anyInternal}, why: "it is injected everywhere"},
+	{path: "C", why: "the binary is static and built for other systems from any machine", fix: "find a library in pure Go"},
+}
+
+// stdlibOnly are packages that import nothing but the standard library and
+// the root package, whatever the owners say.
+var stdlibOnly = []struct{ pkg, why string }{
+	{"", "the root package is the vocabulary: whoever imports it must get nothing else with it"},
+	{"internal/engine", "the rules must not depend on how anything is stored, sent or shown"},
+	{"internal/router", "understanding a line needs no machinery"},
+	{"internal/runner", "a runner will work on other machines, with nothing but its port"},
+	{"internal/reporter", "it knows destinations by their port alone"},
+	{"internal/session", "it knows reports by the root package alone"},
+	{"internal/bus", "a hint needs no machinery; a driver with a dependency gets a folder of its own"},
+}
+
+// notLinked must not be among what cmd/bellhop is built from, however far away.
+var notLinked = []struct{ path, why string }{
+	{"testing", "flags and size; some suite is imported by code that is not a test"},
+	{"html/template", "its execution keeps every exported method of every type: 13 MB on the whole set"},
+	{"net/rpc", "it keeps every exported method of every type"},
+	{"github.com/alecthomas/kong", "it keeps every exported method of every type"},
+}
+
+// The bounds of style.
+const (
+	maxLines   = 800 // of a file
+	maxFunc    = 100 // lines of a function
+	maxMethods = 8   // of an interface
+)
+
+// vague are names of packages that say nothing.
+var vague = map[string]bool{"util": true, "utils": true, "common": true, "helpers": true, "types": true, "models": true, "misc": true}

@@ -1,0 +1,139 @@
+package router
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// maxCompletions bounds what Complete returns.
+const maxCompletions = 500
+
+// Complete returns the whole words that may stand in place of the last, maybe
+// empty, word of line, sorted. may says which services the asker may use;
+// those that they may not are left out. A nil may allows all.
+func (r *Router) Complete(line string, may func(service string) bool) []string {
+	if may == nil {
+		may = func(string) bool { return true }
+	}
+	before, last := lastWord(line)
+	l := split(before)
+	if strings.HasSuffix(strings.TrimSpace(before), ".") { // no final dot: a word follows
+		l = split(strings.TrimSpace(before) + ".")
+	}
+	c := completion{match: newMatch(&l, 0), last: last, found: map[string]bool{}}
+	if len(l.words) == 0 {
+		r.completeFirst(&c, may)
+		return c.sorted()
+	}
+	first := c.match.key(0)
+	switch s := r.byName[first]; {
+	case s != nil:
+		if may(s.Name) {
+			c.walk(&s.tree, 1)
+		}
+	case first == "help" && len(l.words) == 1:
+		for _, s := range r.services {
+			if may(s.Name) {
+				c.add(s.Name)
+			}
+		}
+	case bellhop.Reserved(first):
+		c.walk(&r.builtins, 0)
+	default:
+		r.completeBare(&c, may)
+	}
+	return c.sorted()
+}
+
+func (r *Router) completeFirst(c *completion, may func(string) bool) {
+	c.walk(&r.builtins, 0)
+	for _, s := range r.services {
+		if may(s.Name) {
+			c.add(s.Name)
+		}
+	}
+	r.completeBare(c, may)
+}
+
+// completeBare completes commands of services without prefix. Each service is
+// walked by itself, since not everyone may use each of them.
+func (r *Router) completeBare(c *completion, may func(string) bool) {
+	for _, s := range r.services {
+		if s.NoPrefix && may(s.Name) {
+			c.walk(&s.tree, 0)
+		}
+	}
+}
+
+// lastWord cuts the word that is being typed off a line.
+func lastWord(line string) (before, last string) {
+	i := strings.LastIndexFunc(line, unicode.IsSpace)
+	if i < 0 {
+		return "", line
+	}
+	_, width := utf8.DecodeRuneInString(line[i:])
+	return line[:i+width], line[i+width:]
+}
+
+// completion collects words on a walk through a tree.
+type completion struct {
+	match *match
+	last  string
+	found map[string]bool
+}
+
+// walk follows every way that the line's words may take from the i-th on, and
+// adds what may come then. As with match.walk, each node is visited at most
+// once.
+func (c *completion) walk(n *node, i int) {
+	if i < len(c.match.line.words) {
+		if next := n.literals[c.match.key(i)]; next != nil {
+			c.walk(next, i+1)
+		}
+		if n.word != nil {
+			c.walk(n.word, i+1)
+		}
+		return
+	}
+	for _, next := range n.literals {
+		c.add(next.name)
+	}
+	for _, a := range n.asks {
+		if a.leaf.command != nil {
+			c.addValues(a.leaf.command, a.name)
+		}
+	}
+}
+
+// addValues adds the values that a parameter may have, when they are few and
+// known.
+func (c *completion) addValues(cmd *command, param string) {
+	p, _ := cmd.job.Param(param)
+	values := p.Enum
+	if p.Type == bellhop.TypeBool {
+		values = []string{"true", "false"}
+	}
+	for _, v := range values {
+		if strings.ContainsFunc(v, unicode.IsSpace) && !strings.Contains(v, `"`) {
+			v = `"` + v + `"`
+		}
+		c.add(v)
+	}
+}
+
+// add adds a word when the last word of the line is its beginning.
+func (c *completion) add(word string) {
+	if strings.HasPrefix(fold(word), fold(c.last)) {
+		c.found[word] = true
+	}
+}
+
+func (c *completion) sorted() []string {
+	words := slices.Sorted(maps.Keys(c.found))
+	return words[:min(len(words), maxCompletions)]
+}

@@ -1,0 +1,218 @@
+// Package runner claims runs, hands them to executors, keeps their leases and
+// stores their output. It reaches the engine only through bellhop.Dispatcher,
+// so that the same runner can work on another machine.
+package runner
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// poll is how often a runner looks for work without having been told.
+const poll = time.Second
+
+// Guard ends attempts that this process can't end any more: the watchdog.
+type Guard interface {
+	// Guard begins to watch an attempt: unless extended, it is ended some time
+	// before until.
+	Guard(run bellhop.RunID, lease int64, handle string, until time.Time)
+	// Extend moves the end of a lease.
+	Extend(run bellhop.RunID, lease int64, until time.Time)
+	// Release ends the watch.
+	Release(run bellhop.RunID, lease int64)
+}
+
+// Options are what a Runner is made of. Name, Dispatcher, Executors and Bus are
+// needed.
+type Options struct {
+	Name       string
+	Dispatcher bellhop.Dispatcher
+	Executors  map[string]bellhop.Executor // by Job.Executor
+	Bus        bellhop.Bus
+	Clock      bellhop.Clock // nil = the machine's
+	Log        *slog.Logger  // nil = discarded
+	Slots      int           // runs at a time; 0 = 16
+	Guard      Guard         // nil = none
+}
+
+// Runner works runs in up to Slots slots.
+type Runner struct {
+	Options
+
+	wake   chan struct{} // a slot became free
+	hear   chan struct{} // a cancellation came while runs were being claimed
+	leave  chan struct{} // closed when what can't be written is left to the next server
+	cancel context.CancelFunc
+	loops  sync.WaitGroup
+	works  sync.WaitGroup // attempts, and claims under way
+
+	mu       sync.Mutex
+	attempts map[lease]*attempt
+	claiming bool // runs are being claimed
+	missed   bool // a cancellation came meanwhile
+	closed   bool // claims no more
+	over     bool // leave is closed: what runs is interrupted
+}
+
+// lease is what tells attempts apart.
+type lease struct {
+	run bellhop.RunID
+	n   int64
+}
+
+// New returns a runner that is not started.
+func New(o Options) *Runner {
+	if o.Clock == nil {
+		o.Clock = bellhop.SystemClock{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Slots == 0 {
+		o.Slots = 16
+	}
+	return &Runner{
+		Options: o, wake: make(chan struct{}, 1), hear: make(chan struct{}, 1), leave: make(chan struct{}),
+		attempts: make(map[lease]*attempt),
+	}
+}
+
+// Start begins to claim.
+func (r *Runner) Start(ctx context.Context) error {
+	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	r.loops.Go(func() { r.claimLoop(ctx) })
+	r.loops.Go(func() { r.extendLoop(ctx) })
+	return nil
+}
+
+// StopClaiming lets running attempts go on and claims no more. It may be
+// called twice.
+func (r *Runner) StopClaiming() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+}
+
+// Working returns the runs that are being worked.
+func (r *Runner) Working() []bellhop.RunID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := make([]bellhop.RunID, 0, len(r.attempts))
+	for l := range r.attempts {
+		ids = append(ids, l.run)
+	}
+	return ids
+}
+
+// Stop claims no more, waits until ctx ends for what is running, interrupts the
+// rest and returns when nothing is left. It may be called twice.
+func (r *Runner) Stop(ctx context.Context) {
+	r.StopClaiming()
+	if r.cancel == nil {
+		return
+	}
+	done := make(chan struct{})
+	go func() { r.works.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		r.interrupt()
+		<-done
+	}
+	r.cancel()
+	r.loops.Wait()
+}
+
+// interrupt ends what runs, and what is being claimed as soon as it begins.
+func (r *Runner) interrupt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.over = true
+	close(r.leave)
+	for _, a := range r.attempts {
+		a.interrupt()
+	}
+}
+
+// nudge leaves a wake-up in a channel that has room for one.
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// reserve returns how many more runs may be claimed. Unless that is 0, Stop
+// waits until claimed is called.
+func (r *Runner) reserve() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.Slots - len(r.attempts)
+	if r.closed || n <= 0 {
+		return 0
+	}
+	r.claiming = true
+	r.works.Add(1)
+	return n
+}
+
+// claimed ends a claim, after its runs have begun.
+func (r *Runner) claimed() {
+	r.mu.Lock()
+	if r.missed {
+		nudge(r.hear)
+	}
+	r.claiming, r.missed = false, false
+	r.mu.Unlock()
+	r.works.Done()
+}
+
+func (r *Runner) claimLoop(ctx context.Context) {
+	work, end := r.Bus.Subscribe(bellhop.TopicQueue)
+	defer end()
+	for {
+		next := r.claim(ctx)
+		wait := poll
+		if !next.IsZero() {
+			wait = min(wait, max(0, next.Sub(r.Clock.Now())))
+		}
+		timer, stop := r.Clock.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			stop()
+			return
+		case <-work:
+		case <-r.wake:
+		case <-timer:
+		}
+		stop()
+	}
+}
+
+// claim fills the free slots. It returns when to look again at the latest.
+func (r *Runner) claim(ctx context.Context) (next time.Time) {
+	n := r.reserve()
+	if n == 0 {
+		return time.Time{}
+	}
+	defer r.claimed()
+	asked := r.Clock.Now() // the lease runs at the latest from here
+	claims, next, err := r.Dispatcher.Claim(ctx, r.Name, n)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.Log.Warn("claiming", "error", err)
+		}
+		return time.Time{}
+	}
+	for _, c := range claims {
+		r.begin(c, asked.Add(c.Lease))
+	}
+	return next
+}

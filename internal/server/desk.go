@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
+)
+
+// unreadBatch is how many unread reports are read at a time.
+const unreadBatch = 100
+
+// desk is the server's own chat.Desk: one person, one session.
+type desk struct {
+	s       *Server
+	person  bellhop.Person
+	source  string
+	session string
+}
+
+// origin is where this desk's reports go.
+func (d *desk) origin() bellhop.Origin {
+	return bellhop.Origin{Source: d.source, Person: d.person.Identity, Session: d.session}
+}
+
+// Ask resolves one line and has it done.
+func (d *desk) Ask(ctx context.Context, key, text string) (bellhop.Answer, error) {
+	if err := d.open(ctx); err != nil {
+		return bellhop.Answer{}, err
+	}
+	if len(text) > chat.MaxLine {
+		return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the line is longer than %s bytes and was not asked; put long values in a file and name the file", chat.Count(chat.MaxLine))
+	}
+	d.s.swap.RLock()
+	defer d.s.swap.RUnlock()
+	table := d.s.table.Load()
+	inv, err := table.Resolve(text)
+	if err != nil {
+		return bellhop.Answer{}, err
+	}
+	if inv.Action == bellhop.ActionHelp {
+		return bellhop.Answer{Action: inv.Action, Text: table.Help(inv.Service, d.may)}, nil
+	}
+	return d.do(ctx, key, inv)
+}
+
+// open returns nil while the server takes on what makes runs.
+func (d *desk) open(ctx context.Context) error {
+	if !d.s.stopping.Load() {
+		return nil
+	}
+	if d.s.opt.Solo { // this ends in a moment; the client is cut off, and asks who comes next, under the same key
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return bellhop.Errorf(bellhop.Unavailable, "not accepted: the server is stopping; ask again when it is back")
+}
+
+func (d *desk) do(ctx context.Context, key string, inv bellhop.Invocation) (bellhop.Answer, error) {
+	switch inv.Action {
+	case bellhop.ActionRun, bellhop.ActionRetry, bellhop.ActionCancel, bellhop.ActionCancelRun:
+		if key == "" { // which only a caller of the HTTP API can forget, who knows it by this name
+			return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the header Idempotency-Key is missing; send a value of your own, and the same when you send the request again")
+		}
+	}
+	if key != "" {
+		inv.Key = d.source + "/" + d.person.Identity + "/" + key + "/" + inv.Entry
+	}
+	inv.Person, inv.Origin = d.person, d.origin()
+	return d.s.engine.Do(ctx, inv)
+}
+
+func (d *desk) may(service string) bool { return d.s.engine.May(d.person, service) == nil }
+
+// Output calls fn for each piece of a run's output.
+func (d *desk) Output(ctx context.Context, run bellhop.RunID, follow bool, fn func(bellhop.Chunk) error) error {
+	return d.s.engine.ReadOutput(ctx, d.person, run, 0, 0, follow, fn)
+}
+
+// Cancel ends one run.
+func (d *desk) Cancel(ctx context.Context, run bellhop.RunID) ([]bellhop.CancelledRun, error) {
+	a, err := d.do(ctx, rand.Text(), bellhop.Invocation{Action: bellhop.ActionCancelRun, Run: run})
+	return a.Cancelled, err
+}
+
+// Complete returns the words that may follow.
+func (d *desk) Complete(_ context.Context, line string) ([]string, error) {
+	return d.s.table.Load().Complete(line, d.may), nil
+}
+
+// Reports calls fn for each report to this session until ctx ends.
+func (d *desk) Reports(ctx context.Context, fn func(bellhop.Report) error) error {
+	d.s.clients.add(1)
+	defer d.s.clients.add(-1)
+	in := d.s.hub.Attach(d.session) // before looking, so that nothing falls between
+	defer in.Close()
+	told := make(map[int64]bool)
+	if err := d.tell(ctx, "", d.session, told, fn); err != nil {
+		return err
+	}
+	for {
+		next, err := in.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if id := next.Report.ID; !told[id] {
+			if err := fn(next.Report); err != nil {
+				next.Read(false)
+				return err
+			}
+			told[id] = true
+		}
+		if !next.Read(true) { // it took longer than a delivery may
+			d.delivered(ctx, next.Report.ID)
+		}
+	}
+}
+
+// delivered writes down that a report was read, even when ctx has ended. What
+// can't be written now is told once more at the next occasion.
+func (d *desk) delivered(ctx context.Context, id int64) {
+	err := d.s.store.Outbox.Settle(context.WithoutCancel(ctx), []bellhop.Settlement{{ID: id, State: bellhop.ReportDelivered, Now: d.s.clock.Now()}})
+	if err != nil {
+		d.s.log.Warn("that a report was read could not be written", "report", id, "error", err)
+	}
+}
+
+// Unread calls fn for each report to this person that no connection has read.
+// Those whose own connection is still there, or may come back, are left to it.
+func (d *desk) Unread(ctx context.Context, fn func(bellhop.Report) error) error {
+	return d.tell(ctx, d.person.Principal(), "", make(map[int64]bool), fn)
+}
+
+// tell calls fn for unread reports of a principal or a session.
+func (d *desk) tell(ctx context.Context, principal, session string, told map[int64]bool, fn func(bellhop.Report) error) error {
+	for {
+		rows, err := d.s.store.Outbox.Unread(ctx, principal, session, unreadBatch)
+		if err != nil {
+			return err
+		}
+		fresh := 0
+		for _, row := range rows {
+			if told[row.ID] || principal != "" && !d.left(row.Ask.Origin.Session) {
+				continue
+			}
+			fresh++
+			report, err := d.s.reporter.Compose(ctx, row)
+			if err != nil {
+				return err
+			}
+			if err := fn(report); err != nil {
+				return err
+			}
+			told[row.ID] = true
+			d.delivered(ctx, row.ID)
+		}
+		if fresh == 0 {
+			return nil
+		}
+	}
+}
+
+// left reports whether no connection will read what is for a session; one
+// without a name never was a connection.
+func (d *desk) left(session string) bool { return session == "" || d.s.hub.Ended(session) }
+
+// counter counts what is there, and wakes who waits for none.
+type counter struct {
+	mu   sync.Mutex
+	n    int
+	zero chan struct{} // closed when n came down to 0; nil while nobody waits
+}
+
+func (c *counter) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += n
+	if c.n == 0 && c.zero != nil {
+		close(c.zero)
+		c.zero = nil
+	}
+}
+
+// wait returns when there is none, or ctx ends.
+func (c *counter) wait(ctx context.Context) {
+	c.mu.Lock()
+	if c.n == 0 {
+		c.mu.Unlock()
+		return
+	}
+	if c.zero == nil {
+		c.zero = make(chan struct{})
+	}
+	zero := c.zero
+	c.mu.Unlock()
+	select {
+	case <-zero:
+	case <-ctx.Done():
+	}
+}

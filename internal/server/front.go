@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
+	"github.com/bellhop-io/bellhop/internal/config"
+	"github.com/bellhop-io/bellhop/internal/web/api"
+)
+
+// front is what the API needs of a server (api.Front).
+type front struct{ s *Server }
+
+func (f front) Desk(p bellhop.Person, source, session string) chat.Desk {
+	return &desk{s: f.s, person: p, source: source, session: session}
+}
+
+func (f front) Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error) {
+	d := &desk{s: f.s, person: p, source: source, session: session}
+	if inv.Action == bellhop.ActionRetry { // it makes a run, as an ask does
+		if err := d.open(ctx); err != nil {
+			return bellhop.Answer{}, err
+		}
+	}
+	return d.do(ctx, key, inv)
+}
+
+func (f front) Runs(ctx context.Context, p bellhop.Person, filter bellhop.RunFilter) ([]bellhop.Run, error) {
+	return f.s.engine.Runs(ctx, p, filter)
+}
+
+func (f front) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error) {
+	return f.s.engine.Run(ctx, p, id)
+}
+
+func (f front) Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
+	return f.s.engine.ReadOutput(ctx, p, id, attempt, seq, follow, fn)
+}
+
+func (f front) Server() api.Server {
+	return api.Server{
+		Version: f.s.opt.Version, PID: os.Getpid(), Config: f.s.config.Load().Path,
+		Solo: f.s.opt.Solo, Working: append([]bellhop.RunID{}, f.s.runner.Working()...),
+	}
+}
+
+// Reload reads the configuration again. With any fault the old one stays.
+func (f front) Reload(ctx context.Context, p bellhop.Person) (api.Reloaded, error) {
+	if err := f.s.engine.MayManage(p); err != nil {
+		return api.Reloaded{}, err
+	}
+	return f.s.Reload(ctx)
+}
+
+// Reload reads the configuration again. With any fault the old one stays. What
+// can't change while the server runs (listeners, store, lease, slots) is kept
+// as it is, which the answer and a warning in the log name.
+func (s *Server) Reload(ctx context.Context) (api.Reloaded, error) {
+	s.reloads.Lock()
+	defer s.reloads.Unlock()
+	next, faults, err := Load(s.config.Load().Path)
+	if err != nil {
+		return api.Reloaded{}, err
+	}
+	if len(faults) > 0 {
+		lines := make([]string, len(faults))
+		for i, f := range faults {
+			lines[i] = f.String()
+		}
+		return api.Reloaded{}, bellhop.Errorf(bellhop.Invalid, "the configuration has faults, so the old one stays:\n%s", strings.Join(lines, "\n"))
+	}
+	if err := s.activate(ctx, next); err != nil {
+		return api.Reloaded{}, err
+	}
+	got := api.Reloaded{Services: len(next.Catalog.Services), Restart: startOnly(s.opt.Config, next)}
+	if len(got.Restart) > 0 {
+		s.log.Warn("restart the server to use what changed and is read at start only", "changed", strings.Join(got.Restart, ","))
+	}
+	for _, svc := range next.Catalog.Services {
+		got.Jobs += len(svc.Jobs)
+	}
+	s.log.Info("configuration reloaded", "services", got.Services, "jobs", got.Jobs)
+	return got, nil
+}
+
+// activate makes a configuration the one that asks are judged by.
+func (s *Server) activate(ctx context.Context, next *Loaded) error {
+	s.swap.Lock()
+	defer s.swap.Unlock()
+	if err := s.engine.Activate(ctx, next.Catalog); err != nil {
+		return err
+	}
+	s.config.Store(next)
+	s.table.Store(next.table)
+	return nil
+}
+
+// startOnly returns the keys, sorted, that only a start reads and that are not
+// as they were when the server started.
+func startOnly(started, now *Loaded) (keys []string) {
+	for _, k := range []struct {
+		key  string
+		same bool
+	}{
+		{"chats", slices.EqualFunc(started.Chats, now.Chats, func(a, b config.Chat) bool { return a.Name == b.Name && *a.SSH == *b.SSH })},
+		{"grace", started.Grace == now.Grace},
+		{"lease", started.Lease == now.Lease},
+		{"log", started.Log == now.Log},
+		{"runner", started.Runner == now.Runner},
+		{"store", started.Store == now.Store},
+	} {
+		if !k.same {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
+}
+
+// Backup copies the store to a new file.
+func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error {
+	if err := f.s.engine.MayManage(p); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(path) {
+		return bellhop.Errorf(bellhop.Invalid, "the backup's path %.200q is not absolute", path)
+	}
+	return f.s.store.Admin.Backup(ctx, path)
+}
+
+// Handover makes an `ask` that serves itself claim no more and leave when what
+// it runs has ended.
+func (f front) Handover(_ context.Context, p bellhop.Person) (api.Server, error) {
+	if err := f.s.engine.MayManage(p); err != nil {
+		return api.Server{}, err
+	}
+	if !f.s.opt.Solo {
+		return api.Server{}, bellhop.Errorf(bellhop.Conflict, "this is a server, which does not make way; stop it first")
+	}
+	f.s.leave.Do(func() {
+		f.s.stopping.Store(true)
+		f.s.runner.StopClaiming()
+		go func() {
+			f.s.runner.Stop(context.Background()) // however long it takes
+			close(f.s.left)
+		}()
+	})
+	return f.Server(), nil
+}
+
+// Socket returns where the control socket is, once started.
+func (s *Server) Socket() string { return s.socket }

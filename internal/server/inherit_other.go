@@ -1,0 +1,6 @@
+//go:build !linux
+
+package server
+
+// keepFiles does nothing here.
+func keepFiles() {}

@@ -1,0 +1,31 @@
+package server
+
+import (
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/config"
+	"github.com/bellhop-io/bellhop/internal/executor/shell"
+	"github.com/bellhop-io/bellhop/internal/router"
+)
+
+// Loaded is a configuration that was checked as a whole.
+type Loaded struct {
+	*config.Config
+	table *router.Router
+}
+
+// Load reads and checks a configuration file, its jobs' scripts and its
+// commands' patterns included. With any fault there is no Loaded.
+func Load(path string) (*Loaded, []bellhop.Fault, error) {
+	var table *router.Router
+	cfg, faults, err := config.Load(path, config.Options{
+		Compilers: map[string]bellhop.Compiler{"shell": shell.Compiler{}},
+		Commands: func(cat *bellhop.Catalog) (faults []bellhop.Fault) {
+			table, faults = router.New(cat)
+			return faults
+		},
+	})
+	if err != nil || len(faults) > 0 {
+		return nil, faults, err
+	}
+	return &Loaded{Config: cfg, table: table}, nil, nil
+}

@@ -1,0 +1,220 @@
+// Package server is the composition root: it builds the adapters, starts them
+// in order and stops them in reverse.
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/bus"
+	"github.com/bellhop-io/bellhop/internal/engine"
+	"github.com/bellhop-io/bellhop/internal/executor/shell"
+	"github.com/bellhop-io/bellhop/internal/reporter"
+	"github.com/bellhop-io/bellhop/internal/router"
+	"github.com/bellhop-io/bellhop/internal/runner"
+	"github.com/bellhop-io/bellhop/internal/runner/watchdog"
+	"github.com/bellhop-io/bellhop/internal/session"
+	"github.com/bellhop-io/bellhop/internal/store/sqlite"
+	"github.com/bellhop-io/bellhop/internal/web/api"
+)
+
+// Options are what a Server is made of. Config and Log are needed.
+type Options struct {
+	Config  *Loaded
+	Version string
+	Log     *slog.Logger
+	// Solo serves nothing but the control socket, and claims only runs that
+	// were asked for through it.
+	Solo bool
+	// Watchdog is the argv of the watchdog; nil = this binary's verb.
+	Watchdog []string
+}
+
+// Server is Bellhop as one process.
+type Server struct {
+	opt   Options
+	clock bellhop.Clock
+	log   *slog.Logger
+
+	config   atomic.Pointer[Loaded]
+	table    atomic.Pointer[router.Router]
+	reloads  sync.Mutex   // one at a time
+	swap     sync.RWMutex // held while an ask is judged, so that all of it is by one configuration
+	store    *bellhop.Store
+	engine   *engine.Engine
+	runner   *runner.Runner
+	reporter *reporter.Reporter
+	hub      *session.Hub
+	socket   string
+
+	clients  counter // connections that take reports
+	stopping atomic.Bool
+	left     chan struct{} // closed when another server is to take over
+	leave    sync.Once
+	stops    []func(ctx context.Context) // in order of start
+	stopOnce sync.Once
+}
+
+// partStop is how long the parts of a server besides its runs may take to
+// stop.
+const partStop = 5 * time.Second
+
+// Line is one thing that a server tells when it is ready.
+type Line struct{ What, Where string }
+
+// New returns a server that is not started.
+func New(o Options) *Server {
+	return &Server{opt: o, clock: bellhop.SystemClock{}, log: o.Log, left: make(chan struct{})}
+}
+
+// Start builds everything and returns a line per listener. When it fails,
+// nothing is left running. It fails with Conflict when another server has the
+// store.
+func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
+	defer func() {
+		if err != nil {
+			s.Stop(context.WithoutCancel(ctx), 0)
+		}
+	}()
+	cfg := s.opt.Config
+	s.config.Store(cfg)
+	s.table.Store(cfg.table)
+	if err := s.openStore(ctx, cfg); err != nil {
+		return nil, err
+	}
+	ex := shell.New(shell.Options{Home: cfg.Home, StoreID: s.store.ID, KillAfter: cfg.Runner.KillAfter, Log: s.log, Clock: s.clock})
+	s.onStop(func(context.Context) { ex.Close() })
+	if err := ex.Recover(ctx); err != nil { // before any of its runs is taken over
+		return nil, bellhop.Errorf(bellhop.Unavailable, "what the last server left can't be ended, so runs could run twice at a time: %w", err)
+	}
+	events := &bus.Local{}
+	s.engine = engine.New(engine.Options{Store: s.store, Bus: events, Clock: s.clock, Log: s.log, Lease: cfg.Lease})
+	if s.opt.Solo {
+		s.engine.ServeOnlyOwn()
+	}
+	if err := s.engine.Activate(ctx, cfg.Catalog); err != nil {
+		return nil, err
+	}
+	if err := s.engine.Start(ctx); err != nil {
+		return nil, err
+	}
+	s.onStop(func(context.Context) { s.engine.Stop() })
+	if err := s.startReporter(ctx, events); err != nil {
+		return nil, err
+	}
+	if err := s.makeRunner(ctx, cfg, ex, events); err != nil {
+		return nil, err
+	}
+	if !s.opt.Solo {
+		if lines, err = s.startChats(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
+	s.socket = SocketPath(cfg.Home)
+	c, err := listenControl(s.socket, api.NewHandler(front{s}, person, s.log))
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(func(context.Context) { c.stop() })
+	if err := s.runner.Start(ctx); err != nil { // last, so that a start that fails interrupts nothing
+		return nil, err
+	}
+	return append(lines, Line{"control", s.socket}), nil
+}
+
+func (s *Server) onStop(fn func(context.Context)) { s.stops = append(s.stops, fn) }
+
+// openStore opens the store, which proves that no other server uses it.
+func (s *Server) openStore(ctx context.Context, cfg *Loaded) error {
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.Store.Path, Clock: s.clock, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.store = store
+	s.onStop(func(context.Context) {
+		if err := store.Admin.Close(); err != nil {
+			s.log.Error("closing the store", "error", err)
+		}
+	})
+	return nil
+}
+
+func (s *Server) startReporter(ctx context.Context, events bellhop.Bus) error {
+	s.hub = session.New(s.clock)
+	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub}
+	for _, c := range s.opt.Config.Chats {
+		destinations[c.Name] = s.hub
+	}
+	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: events, Destinations: destinations, Clock: s.clock, Log: s.log})
+	s.onStop(func(context.Context) { s.reporter.Stop() })
+	return s.reporter.Start(ctx)
+}
+
+func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor, events bellhop.Bus) error {
+	keepFiles()
+	lost := func(run bellhop.RunID, lease int64) { s.runner.Crashed(run, lease) }
+	dog, err := watchdog.Start(watchdog.Options{
+		Command: s.opt.Watchdog, StoreID: s.store.ID, Instance: ex.Instance(), Log: s.log,
+		Killed: lost,
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) { dog.Stop() })
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	s.runner = runner.New(runner.Options{
+		Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Dispatcher: s.engine, Bus: events, Clock: s.clock, Log: s.log,
+		Executors: map[string]bellhop.Executor{"shell": ex}, Slots: cfg.Runner.Slots, Guard: dog,
+	})
+	s.onStop(func(ctx context.Context) { s.runner.Stop(ctx) })
+	return nil
+}
+
+// Stop stops in reverse order of start. Asks are not accepted any more; what
+// runs has until grace has passed, and is interrupted then. It may be called
+// twice.
+func (s *Server) Stop(ctx context.Context, grace time.Duration) {
+	s.stopping.Store(true)
+	s.stopOnce.Do(func() {
+		if s.runner != nil {
+			// First, while everyone who waits for an answer is still connected.
+			running, cancel := context.WithTimeout(ctx, grace)
+			s.runner.Stop(running)
+			cancel()
+			s.reporter.Flush(2 * time.Second)
+		}
+		ctx, cancel := context.WithTimeout(ctx, partStop)
+		defer cancel()
+		for i := len(s.stops) - 1; i >= 0; i-- {
+			s.stops[i](ctx)
+		}
+	})
+}
+
+// Left is closed when another server asked this one to make way, and nothing
+// runs here any more.
+func (s *Server) Left() <-chan struct{} { return s.left }
+
+// WaitClients returns when no client waits for an answer, or ctx ends.
+func (s *Server) WaitClients(ctx context.Context) { s.clients.wait(ctx) }
+
+// Working returns the runs that this server works now.
+func (s *Server) Working() []bellhop.RunID { return s.runner.Working() }
+
+// StorePath returns where the store of a configuration is, for messages.
+func (l *Loaded) StorePath() string {
+	if rel, err := filepath.Rel(l.Home, l.Store.Path); err == nil {
+		return rel
+	}
+	return l.Store.Path
+}

@@ -1,0 +1,150 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"encoding/binary"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// Phases of a row in queue.
+const (
+	phaseReady   = 0
+	phaseHeld    = 1
+	phaseRunning = 2
+)
+
+// Small numbers for words. They are in files that exist: a word keeps its
+// number for ever, and a new one goes to the end.
+func states() []bellhop.State {
+	return []bellhop.State{"", bellhop.Held, bellhop.Waiting, bellhop.Running, bellhop.Succeeded, bellhop.Failed, bellhop.Cancelled, bellhop.TimedOut}
+}
+
+func verdicts() []bellhop.Verdict {
+	return []bellhop.Verdict{"", bellhop.Success, bellhop.Fixed, bellhop.Fail, bellhop.Regression, bellhop.Broken, bellhop.Aborted}
+}
+
+func ends() []bellhop.End {
+	return []bellhop.End{"", bellhop.EndSucceeded, bellhop.EndFailed, bellhop.EndNotStarted, bellhop.EndTimedOut, bellhop.EndCancelled, bellhop.EndInterrupted, bellhop.EndCrashed}
+}
+
+func kinds() []bellhop.ReportKind {
+	return []bellhop.ReportKind{"", bellhop.ReportRetried, bellhop.ReportOutcome}
+}
+
+func reportStates() []bellhop.ReportState {
+	return []bellhop.ReportState{bellhop.ReportPending, bellhop.ReportUnread, bellhop.ReportDelivered, bellhop.ReportGivenUp}
+}
+
+// numberOf returns a word's number, or -1 for a word that has none.
+func numberOf[W ~string](words []W, w W) int64 { return int64(slices.Index(words, w)) }
+
+// wordOf returns the word with that number; numbers that a later Bellhop wrote
+// give the zero word.
+func wordOf[W ~string](words []W, n int64) W {
+	if n < 0 || n >= int64(len(words)) {
+		var zero W
+		return zero
+	}
+	return words[n]
+}
+
+// micros encodes a time; the zero time is 0.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func timeOf(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// textOrNull stores the empty text as NULL, which takes no room.
+func textOrNull(s string) driver.Value {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func blobOrNull(b []byte) driver.Value {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+func exitOrNull(status *int) driver.Value {
+	if status == nil {
+		return nil
+	}
+	return int64(*status)
+}
+
+// packAsk encodes what of an ask has no column of its own: when, then
+// identity, key and origin, each as a length and its bytes.
+func packAsk(a *bellhop.Ask) []byte {
+	o := &a.Origin
+	b := make([]byte, 0, 24+len(a.Identity)+len(a.Key)+len(o.Source)+len(o.Channel)+len(o.Thread)+len(o.Message)+len(o.Person))
+	b = binary.AppendVarint(b, micros(a.At))
+	for _, s := range [...]string{a.Identity, a.Key, o.Source, o.Channel, o.Thread, o.Message, o.Person} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+// unpackAsk reads what packAsk wrote into a.
+func unpackAsk(b []byte, a *bellhop.Ask) error {
+	at, n := binary.Varint(b)
+	if n <= 0 {
+		return errBadRow("an ask")
+	}
+	a.At = timeOf(at)
+	b = b[n:]
+	o := &a.Origin
+	for _, s := range [...]*string{&a.Identity, &a.Key, &o.Source, &o.Channel, &o.Thread, &o.Message, &o.Person} {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return errBadRow("an ask")
+		}
+		*s = string(b[n : n+int(size)])
+		b = b[n+int(size):]
+	}
+	return nil
+}
+
+// encodeArgs returns the arguments as JSON with sorted keys, nil for none.
+func encodeArgs(a bellhop.Args) ([]byte, error) {
+	if len(a) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(a)
+}
+
+func decodeArgs(b []byte) (bellhop.Args, error) {
+	a := bellhop.Args{}
+	if len(b) == 0 {
+		return a, nil
+	}
+	if err := json.Unmarshal(b, &a); err != nil {
+		return nil, errBadRow("arguments")
+	}
+	return a, nil
+}
+
+func encodeWarnings(w []string) []byte {
+	if len(w) == 0 {
+		return nil
+	}
+	b, _ := json.Marshal(w) // texts can always be written
+	return b
+}

@@ -1,0 +1,245 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// maxGroup bounds how many operations share a commit.
+const maxGroup = 256
+
+// op is one operation that waits for the writer.
+type op struct {
+	run   func(*tx) error
+	state atomic.Int32 // opQueued -> opTaken or opDropped
+	done  chan error   // has room for the answer
+}
+
+const (
+	opQueued = iota
+	opTaken
+	opDropped
+)
+
+// writer owns the one connection that writes. It takes all that is queued,
+// runs it inside one transaction, commits once, and then answers: many callers
+// share one fsync.
+//
+// Operations may run twice: when one of a group fails, the group is rolled
+// back and each runs alone, so that only the guilty one fails. So an operation
+// has no effect but on the connection, and sets its results afresh each time;
+// what is to be done in memory is left to tx.after.
+type writer struct {
+	db   *db
+	wake chan struct{}
+	done chan struct{} // closed when the loop has ended
+
+	mu     sync.Mutex
+	queue  []*op
+	closed bool
+}
+
+func newWriter(d *db) *writer {
+	return &writer{db: d, wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// do queues an operation and returns once it is durable or has failed. When
+// ctx ends before the operation is taken, it is dropped; once taken, it is
+// completed.
+func (w *writer) do(ctx context.Context, run func(*tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return errDropped(err)
+	}
+	o := &op{run: run, done: make(chan error, 1)}
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return errClosed()
+	}
+	w.queue = append(w.queue, o)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(opQueued, opDropped) {
+			return errDropped(ctx.Err())
+		}
+		return <-o.done
+	}
+}
+
+func errDropped(cause error) error {
+	return bellhop.Errorf(bellhop.Unavailable, "the request was given up before it was written: %w", cause)
+}
+
+// close refuses new operations, and waits until the queued ones are done.
+func (w *writer) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	<-w.done
+}
+
+// take returns the next operations, nil when the writer is closed and nothing
+// is left.
+func (w *writer) take() []*op {
+	for {
+		w.mu.Lock()
+		n, closed := min(len(w.queue), maxGroup), w.closed
+		group := make([]*op, 0, n)
+		for _, o := range w.queue[:n] {
+			if o.state.CompareAndSwap(opQueued, opTaken) {
+				group = append(group, o)
+			}
+		}
+		rest := copy(w.queue, w.queue[n:])
+		clear(w.queue[rest:])
+		w.queue = w.queue[:rest]
+		w.mu.Unlock()
+		if len(group) > 0 {
+			return group
+		}
+		if n > 0 {
+			continue
+		}
+		if closed {
+			return nil
+		}
+		<-w.wake
+	}
+}
+
+// errWedged says that the connection is of no more use: a transaction could
+// not be rolled back.
+var errWedged = errors.New("the connection is stuck in a transaction")
+
+// loop works until the writer is closed. It returns errWedged when it needs a
+// new connection; every operation it took is answered.
+func (w *writer) loop(c *conn) error {
+	t := &tx{c: c, db: w.db}
+	t.forget()
+	for {
+		group := w.take()
+		if group == nil {
+			return nil
+		}
+		if err := w.work(t, group); err != nil {
+			return err
+		}
+	}
+}
+
+// work runs a group in one transaction; if that fails, each alone.
+func (w *writer) work(t *tx, group []*op) error {
+	err := t.transact(group)
+	if len(group) == 1 || err == nil {
+		for _, o := range group {
+			o.done <- w.db.wrap("writing", err)
+		}
+		return wedged(err)
+	}
+	var stuck error
+	for _, o := range group {
+		err := stuck
+		if err == nil {
+			err = t.transact([]*op{o})
+			stuck = wedged(err)
+		}
+		o.done <- w.db.wrap("writing", err)
+	}
+	return stuck
+}
+
+func wedged(err error) error {
+	if errors.Is(err, errWedged) {
+		return errWedged
+	}
+	return nil
+}
+
+// tx is what an operation is given: the connection inside a transaction, and
+// what the writer remembers of the store.
+type tx struct {
+	c    *conn
+	db   *db
+	acts []func()
+	memory
+}
+
+// after has fn called once the transaction is durable, before anybody is
+// answered.
+func (t *tx) after(fn func()) { t.acts = append(t.acts, fn) }
+
+// transact runs operations inside one transaction. After an error, nothing of
+// it is left, neither in the file nor in memory.
+func (t *tx) transact(group []*op) (err error) {
+	t.acts = t.acts[:0]
+	if _, err := t.c.exec("BEGIN IMMEDIATE"); err != nil {
+		return t.undo(err)
+	}
+	if err := t.recall(); err != nil {
+		return t.undo(err)
+	}
+	for _, o := range group {
+		if err := o.run(t); err != nil {
+			return t.undo(err)
+		}
+	}
+	if _, err := t.c.exec("COMMIT"); err != nil {
+		return t.undo(err)
+	}
+	for _, act := range t.acts {
+		act()
+	}
+	return nil
+}
+
+// undo makes sure that no transaction is open.
+func (t *tx) undo(cause error) error {
+	t.forget()
+	_, err := t.c.exec("ROLLBACK")
+	// After some errors (a full disk) SQLite has rolled back by itself.
+	if err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+		return errors.Join(cause, errWedged, err)
+	}
+	return cause
+}
+
+// exec, query and number are conn's, for operations.
+func (t *tx) exec(query string, args ...driver.Value) (int64, error) { return t.c.exec(query, args...) }
+
+func (t *tx) query(query string, each func(row) error, args ...driver.Value) error {
+	return t.c.query(context.Background(), query, each, args...)
+}
+
+func (t *tx) number(query string, args ...driver.Value) (int64, error) {
+	return t.c.number(query, args...)
+}
+
+// refuse answers all that is queued and all that comes with an error.
+func (w *writer) refuse(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	for _, o := range w.queue {
+		if o.state.CompareAndSwap(opQueued, opTaken) {
+			o.done <- err
+		}
+	}
+	w.queue = nil
+}

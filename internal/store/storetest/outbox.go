@@ -1,0 +1,160 @@
+package storetest
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+func (f *fixture) settle(s bellhop.Settlement) {
+	f.Helper()
+	s.Now = f.now()
+	f.must(f.s.Outbox.Settle(f.ctx, []bellhop.Settlement{s}))
+}
+
+func (f *fixture) unread(principal, session string) []int64 {
+	f.Helper()
+	rows, err := f.s.Outbox.Unread(f.ctx, principal, session, 100)
+	f.must(err)
+	out := []int64{}
+	for _, r := range rows {
+		out = append(out, r.ID)
+	}
+	return out
+}
+
+// finished makes a run that has ended, and returns its report.
+func (f *fixture) finished(specs ...spec) bellhop.OutboxRow {
+	f.Helper()
+	f.submit(specs...)
+	f.finish(f.ending(ref(f.claimOne())))
+	rows := f.due()
+	return rows[len(rows)-1]
+}
+
+func outboxTests() map[string]func(*fixture) {
+	return map[string]func(*fixture){
+		"Outbox/GivesTheWholeReport": func(f *fixture) {
+			sub := f.submission(session("s"), merge("m"))
+			_, err := f.s.Queue.Submit(f.ctx, []bellhop.Submission{sub})
+			f.must(err)
+			second := f.submission(by("bob"), merge("m"))
+			_, err = f.s.Queue.Submit(f.ctx, []bellhop.Submission{second})
+			f.must(err)
+			c := f.claimOne()
+			f.clock.Advance(time.Second)
+			f.finish(f.ending(ref(c)))
+			second.Ask.N = 1
+			rows := f.due()
+			f.same("reports", rows, []bellhop.OutboxRow{
+				{ID: rows[0].ID, Kind: bellhop.ReportOutcome, Run: c.Run.ID, Attempt: 1, Ask: sub.Ask, Created: f.now()},
+				{ID: rows[1].ID, Kind: bellhop.ReportOutcome, Run: c.Run.ID, Attempt: 1, Ask: second.Ask, Created: f.now()},
+			})
+		},
+		"Outbox/OldestFirstAndWhenTheNextIsDue": func(f *fixture) {
+			var want []int64
+			for range 3 {
+				want = append(want, f.finished().ID)
+				f.clock.Advance(time.Second)
+			}
+			rows, next, err := f.s.Outbox.Due(f.ctx, f.now(), 2)
+			f.must(err)
+			f.same("due", []int64{rows[0].ID, rows[1].ID}, want[:2])
+			f.same("next is later than now", next.After(f.now()), false)
+			f.same("next is zero", next.IsZero(), false)
+			for _, id := range want {
+				f.settle(bellhop.Settlement{ID: id, State: bellhop.ReportDelivered, Ref: "r"})
+			}
+			rows, next, err = f.s.Outbox.Due(f.ctx, f.now(), 2)
+			f.must(err)
+			f.same("due", len(rows), 0)
+			f.same("next", next, time.Time{})
+		},
+		"Outbox/IsTriedAgainWhenDue": func(f *fixture) {
+			row := f.finished()
+			f.settle(bellhop.Settlement{ID: row.ID, State: bellhop.ReportPending, Due: f.now().Add(time.Minute), Error: "no route"})
+			rows, next, err := f.s.Outbox.Due(f.ctx, f.now(), 9)
+			f.must(err)
+			f.same("due", len(rows), 0)
+			f.same("next", next, f.now().Add(time.Minute))
+			f.clock.Advance(time.Minute)
+			rows = f.due()
+			f.same("tries", rows[0].Tries, 1)
+			f.same("created", rows[0].Created, row.Created)
+		},
+		"Outbox/GivenUpAndDeliveredStaySo": func(f *fixture) {
+			a, b := f.finished(session("s")).ID, f.finished(session("s")).ID
+			f.settle(bellhop.Settlement{ID: a, State: bellhop.ReportGivenUp, Error: "gone"})
+			f.settle(bellhop.Settlement{ID: b, State: bellhop.ReportDelivered})
+			for _, id := range []int64{a, b} {
+				f.settle(bellhop.Settlement{ID: id, State: bellhop.ReportPending, Due: f.now()})
+			}
+			f.same("due", len(f.due()), 0)
+			f.same("of the session", f.unread("", "s"), []int64{})
+		},
+		"Outbox/UnreadOfAPersonAndOfASession": func(f *fixture) {
+			a := f.finished(session("s")).ID
+			b := f.finished(session("s")).ID
+			c := f.finished(session("other")).ID
+			d := f.finished(by("bob")).ID
+			f.settle(bellhop.Settlement{ID: b, State: bellhop.ReportUnread})
+			f.settle(bellhop.Settlement{ID: c, State: bellhop.ReportUnread})
+			f.settle(bellhop.Settlement{ID: d, State: bellhop.ReportUnread})
+			f.same("session: unread and pending", f.unread("", "s"), []int64{a, b})
+			f.same("alice: unread alone", f.unread("alice", ""), []int64{b, c})
+			f.same("due", len(f.due()), 1)
+			f.settle(bellhop.Settlement{ID: b, State: bellhop.ReportDelivered})
+			f.same("session, when one was read", f.unread("", "s"), []int64{a})
+			f.reopen()
+			f.same("alice, after a restart", f.unread("alice", ""), []int64{c})
+			f.same("bob", f.unread("bob", ""), []int64{d})
+			f.same("carol", f.unread("carol", ""), []int64{})
+		},
+		"Outbox/ExactlyOneOfPersonAndSession": func(f *fixture) {
+			_, err := f.s.Outbox.Unread(f.ctx, "alice", "s", 1)
+			f.code(err, bellhop.Invalid)
+			_, err = f.s.Outbox.Unread(f.ctx, "", "", 1)
+			f.code(err, bellhop.Invalid)
+		},
+		"Outbox/AWithdrawnAskIsNotTold": func(f *fixture) {
+			sub := f.submit(merge("m"))
+			f.submit(merge("m"), by("bob"))
+			f.cancel(bellhop.Cancellation{Run: sub.Run, Principal: "alice"})
+			f.finish(f.ending(ref(f.claimOne())))
+			f.same("reports", f.reported(), []string{"bob outcome 1 #1"})
+		},
+	}
+}
+
+func storeTests() map[string]func(*fixture) {
+	return map[string]func(*fixture){
+		"Store/KeepsItsID": func(f *fixture) {
+			id := f.s.ID
+			f.same("is empty", id == "", false)
+			f.reopen()
+			f.same("id", f.s.ID, id)
+			f.same("equals another store's", f.driver.Open(f.T, f.clock).ID == id, false)
+		},
+		"Store/Ping": func(f *fixture) { f.must(f.s.Admin.Ping(f.ctx)) },
+		"Store/ClosedItIsUnavailable": func(f *fixture) {
+			f.must(f.s.Admin.Close())
+			f.must(f.s.Admin.Close())
+			_, err := f.s.Queue.Submit(f.ctx, []bellhop.Submission{f.submission()})
+			f.code(err, bellhop.Unavailable)
+			_, err = f.s.Records.Run(f.ctx, 1)
+			f.code(err, bellhop.Unavailable)
+			f.code(f.s.Admin.Ping(f.ctx), bellhop.Unavailable)
+		},
+		"Store/BackupIsRefusedOverAFile": func(f *fixture) {
+			path := filepath.Join(f.TempDir(), "copy")
+			f.must(os.WriteFile(path, []byte("mine"), 0o600))
+			f.code(f.s.Admin.Backup(f.ctx, path), bellhop.Conflict)
+			b, err := os.ReadFile(path)
+			f.must(err)
+			f.same("file", string(b), "mine")
+			f.code(f.s.Admin.Backup(f.ctx, filepath.Join(f.TempDir(), "no", "copy")), bellhop.NotFound)
+		},
+	}
+}

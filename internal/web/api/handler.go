@@ -1,0 +1,303 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
+)
+
+// maxBody is the largest request body, in bytes: the longest line of all, with
+// each byte of it escaped as JSON may do.
+const maxBody = 8 << 20
+
+// Front is what the API needs of the server. Each call is made for a person,
+// and judged by the engine.
+type Front interface {
+	Desk(p bellhop.Person, source, session string) chat.Desk
+	Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error)
+	Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error)
+	Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error)
+	Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error
+	Admin
+}
+
+// Admin is what only who runs the server may have done.
+type Admin interface {
+	Server() Server
+	Reload(ctx context.Context, p bellhop.Person) (Reloaded, error)
+	Backup(ctx context.Context, p bellhop.Person, path string) error
+	Handover(ctx context.Context, p bellhop.Person) (Server, error)
+}
+
+// Handler serves the API.
+type Handler struct {
+	front  Front
+	person func(*http.Request) (bellhop.Person, error)
+	log    *slog.Logger
+	mux    *http.ServeMux
+
+	mu   sync.Mutex
+	acks map[ackKey]chan struct{} // deliveries that wait for their ack
+}
+
+// ackKey is a report on its way to a session.
+type ackKey struct {
+	principal string
+	session   string
+	report    int64
+}
+
+// NewHandler returns a handler. person tells who makes a request, from the
+// connection that it came by.
+func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error), log *slog.Logger) *Handler {
+	h := &Handler{front: front, person: person, log: log, mux: http.NewServeMux(), acks: make(map[ackKey]chan struct{})}
+	h.handle("POST /v1/runs", h.ask)
+	h.handle("GET /v1/runs", h.runs)
+	h.handle("GET /v1/runs/{id}", h.run)
+	h.handle("GET /v1/runs/{id}/output", h.output)
+	h.handle("POST /v1/runs/{id}/cancel", h.act(bellhop.ActionCancelRun))
+	h.handle("POST /v1/runs/{id}/retry", h.act(bellhop.ActionRetry))
+	h.handle("GET /v1/status", h.status)
+	h.handle("GET /v1/complete", h.complete)
+	h.handle("GET /v1/reports", h.reports)
+	h.handle("POST /v1/reports/{id}/ack", h.ack)
+	h.handle("GET /v1/version", h.version)
+	h.handle("POST /v1/reload", h.reload)
+	h.handle("POST /v1/backup", h.backup)
+	h.handle("POST /v1/handover", h.handover)
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		h.fail(w, bellhop.Errorf(bellhop.NotFound, "there is nothing at %s %.80q", r.Method, r.URL.Path))
+	})
+	return h
+}
+
+// ServeHTTP serves one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	h.mux.ServeHTTP(w, r)
+}
+
+// caller is who makes a request, by which session.
+type caller struct {
+	person          bellhop.Person
+	source, session string
+}
+
+type endpoint func(w http.ResponseWriter, r *http.Request, c caller) error
+
+// handle adds an endpoint whose errors become problem documents.
+func (h *Handler) handle(pattern string, fn endpoint) {
+	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		c := caller{source: r.Header.Get(headerSource), session: r.Header.Get(headerSession)}
+		var err error
+		if c.person, err = h.person(r); err == nil {
+			switch {
+			case c.source != "" && c.source != "ask" && c.source != "console":
+				err = bellhop.Errorf(bellhop.Invalid, "%s is %.40q; it may be ask or console", headerSource, c.source)
+			case len(c.session) > 128:
+				err = bellhop.Errorf(bellhop.Invalid, "%s is longer than 128 bytes", headerSession)
+			default:
+				if c.source == "" {
+					c.source = "ask"
+				}
+				err = fn(w, r, c)
+			}
+		}
+		switch {
+		case err == nil:
+		case r.Context().Err() != nil:
+			// The client has left, or the server is stopping. No answer must look
+			// like consent, so the connection is cut.
+			panic(http.ErrAbortHandler)
+		default:
+			h.fail(w, err)
+		}
+	})
+}
+
+// statusOf is the one place where a code becomes an HTTP status.
+func statusOf(code bellhop.Code) int {
+	switch code {
+	case bellhop.Invalid:
+		return http.StatusBadRequest
+	case bellhop.NotFound:
+		return http.StatusNotFound
+	case bellhop.NotAllowed:
+		return http.StatusForbidden
+	case bellhop.Conflict:
+		return http.StatusConflict
+	case bellhop.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func (h *Handler) fail(w http.ResponseWriter, err error) {
+	p := asProblem(err)
+	if p.Status >= 500 {
+		h.log.Warn("a request failed", "code", p.Code, "error", err)
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+func asProblem(err error) problem {
+	code := bellhop.CodeOf(err)
+	status := statusOf(code)
+	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: err.Error(), Code: code}
+}
+
+func reply(w http.ResponseWriter, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}
+
+func readBody[T any](r *http.Request) (v T, err error) {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&v); err != nil {
+		return v, bellhop.Errorf(bellhop.Invalid, "the request's body is not the JSON expected here: %w", err)
+	}
+	return v, nil
+}
+
+func (h *Handler) ask(w http.ResponseWriter, r *http.Request, c caller) error {
+	body, err := readBody[askBody](r)
+	if err != nil {
+		return err
+	}
+	a, err := h.front.Desk(c.person, c.source, c.session).Ask(r.Context(), r.Header.Get(headerKey), body.Text)
+	if err != nil {
+		return err
+	}
+	return reply(w, toAnswer(a))
+}
+
+func (h *Handler) act(action bellhop.Action) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, c caller) error {
+		id, err := bellhop.ParseRunID(r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		a, err := h.front.Do(r.Context(), c.person, c.source, c.session, r.Header.Get(headerKey), bellhop.Invocation{Action: action, Run: id})
+		if err != nil {
+			return err
+		}
+		return reply(w, toAnswer(a))
+	}
+}
+
+func (h *Handler) runs(w http.ResponseWriter, r *http.Request, c caller) error {
+	f, err := parseFilter(r, c.person)
+	if err != nil {
+		return err
+	}
+	runs, err := h.front.Runs(r.Context(), c.person, f)
+	if err != nil {
+		return err
+	}
+	return reply(w, struct {
+		Runs []bellhop.Run `json:"runs"`
+	}{append([]bellhop.Run{}, runs...)})
+}
+
+// parseFilter reads the query of a list of runs.
+func parseFilter(r *http.Request, p bellhop.Person) (f bellhop.RunFilter, err error) {
+	q := r.URL.Query()
+	f.Service, f.Job = q.Get("service"), q.Get("job")
+	for _, s := range q["state"] {
+		state, err := bellhop.ParseState(s)
+		if err != nil {
+			return f, err
+		}
+		f.States = append(f.States, state)
+	}
+	if s := q.Get("since"); s != "" {
+		if f.Since, err = time.Parse(time.RFC3339Nano, s); err != nil {
+			return f, bellhop.Errorf(bellhop.Invalid, "since is %.40q; it takes a time such as 2026-01-31T15:04:05Z", s)
+		}
+	}
+	if s := q.Get("limit"); s != "" {
+		if f.Limit, err = strconv.Atoi(s); err != nil || f.Limit < 0 {
+			return f, bellhop.Errorf(bellhop.Invalid, "limit is %.40q; it takes a whole number, 0 for all", s)
+		}
+	}
+	if s := q.Get("before"); s != "" {
+		if f.Before, err = bellhop.ParseRunID(s); err != nil {
+			return f, err
+		}
+	}
+	if q.Get("mine") == "true" {
+		f.Principal = p.Principal()
+	}
+	return f, nil
+}
+
+func (h *Handler) run(w http.ResponseWriter, r *http.Request, c caller) error {
+	id, err := bellhop.ParseRunID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	got, err := h.front.Run(r.Context(), c.person, id)
+	if err != nil {
+		return err
+	}
+	return reply(w, got)
+}
+
+func (h *Handler) status(w http.ResponseWriter, r *http.Request, c caller) error {
+	a, err := h.front.Do(r.Context(), c.person, c.source, c.session, "", bellhop.Invocation{Action: bellhop.ActionStatus})
+	if err != nil {
+		return err
+	}
+	return reply(w, toStatus(a.Status))
+}
+
+func (h *Handler) complete(w http.ResponseWriter, r *http.Request, c caller) error {
+	words, err := h.front.Desk(c.person, c.source, c.session).Complete(r.Context(), r.URL.Query().Get("line"))
+	if err != nil {
+		return err
+	}
+	return reply(w, append([]string{}, words...))
+}
+
+func (h *Handler) version(w http.ResponseWriter, _ *http.Request, _ caller) error {
+	return reply(w, h.front.Server())
+}
+
+func (h *Handler) reload(w http.ResponseWriter, r *http.Request, c caller) error {
+	got, err := h.front.Reload(r.Context(), c.person)
+	if err != nil {
+		return err
+	}
+	return reply(w, got)
+}
+
+func (h *Handler) backup(w http.ResponseWriter, r *http.Request, c caller) error {
+	body, err := readBody[struct {
+		Path string `json:"path"`
+	}](r)
+	if err != nil {
+		return err
+	}
+	if err := h.front.Backup(r.Context(), c.person, body.Path); err != nil {
+		return err
+	}
+	return reply(w, struct{}{})
+}
+
+func (h *Handler) handover(w http.ResponseWriter, r *http.Request, c caller) error {
+	s, err := h.front.Handover(r.Context(), c.person)
+	if err != nil {
+		return err
+	}
+	return reply(w, s)
+}

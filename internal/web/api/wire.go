@@ -1,0 +1,193 @@
+// Package api is the HTTP API, its handler and its client: on the control
+// socket now, with the paths that the public API will have. Errors are RFC
+// 9457 problem documents with a code.
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// Headers of this API.
+const (
+	headerKey     = "Idempotency-Key"
+	headerSession = "Bellhop-Session"
+	headerSource  = "Bellhop-Source"
+)
+
+// problem is an RFC 9457 problem document.
+type problem struct {
+	Type   string       `json:"type"`
+	Title  string       `json:"title"`
+	Status int          `json:"status"`
+	Detail string       `json:"detail"`
+	Code   bellhop.Code `json:"code"`
+}
+
+// askBody asks for something in words.
+type askBody struct {
+	Text string `json:"text"`
+}
+
+// run is the run object with what a front end words besides.
+type run struct {
+	bellhop.Run
+	Start    time.Time     `json:"start"`
+	Behind   bellhop.RunID `json:"behind,omitempty"`
+	RetryOf  bellhop.RunID `json:"retry_of,omitempty"`
+	Previous bellhop.State `json:"previous,omitempty"`
+	Warnings []string      `json:"warnings,omitempty"`
+}
+
+func toRun(r bellhop.Run) run {
+	return run{Run: r, Start: r.Start, Behind: r.Behind, RetryOf: r.RetryOf, Previous: r.Previous, Warnings: r.Warnings}
+}
+
+func (r run) back() bellhop.Run {
+	out := r.Run
+	out.Start, out.Behind, out.RetryOf, out.Previous, out.Warnings = r.Start, r.Behind, r.RetryOf, r.Previous, r.Warnings
+	return out
+}
+
+func toRuns(runs []bellhop.Run) []run {
+	out := make([]run, len(runs))
+	for i, r := range runs {
+		out[i] = toRun(r)
+	}
+	return out
+}
+
+func fromRuns(runs []run) []bellhop.Run {
+	out := make([]bellhop.Run, len(runs))
+	for i, r := range runs {
+		out[i] = r.back()
+	}
+	return out
+}
+
+// accepted is bellhop.Accepted.
+type accepted struct {
+	Run    bellhop.RunID      `json:"run"`
+	How    bellhop.How        `json:"how"`
+	Start  time.Time          `json:"start"`
+	Behind bellhop.RunID      `json:"behind,omitempty"`
+	Job    string             `json:"job"`
+	Rule   bellhop.ReportRule `json:"rule"`
+	Ended  bool               `json:"ended,omitempty"`
+}
+
+// status is bellhop.Status.
+type status struct {
+	Running []run `json:"running"`
+	Waiting []run `json:"waiting"`
+	More    bool  `json:"more,omitempty"`
+}
+
+func toStatus(s *bellhop.Status) *status {
+	if s == nil {
+		return nil
+	}
+	return &status{Running: toRuns(s.Running), Waiting: toRuns(s.Waiting), More: s.More}
+}
+
+func (s *status) back() *bellhop.Status {
+	if s == nil {
+		return nil
+	}
+	return &bellhop.Status{Running: fromRuns(s.Running), Waiting: fromRuns(s.Waiting), More: s.More}
+}
+
+// answer is bellhop.Answer.
+type answer struct {
+	Action    bellhop.Action         `json:"action"`
+	Accepted  *accepted              `json:"accepted,omitempty"`
+	Cancelled []bellhop.CancelledRun `json:"cancelled,omitempty"`
+	Status    *status                `json:"status,omitempty"`
+	Runs      []run                  `json:"runs,omitempty"`
+	Run       bellhop.RunID          `json:"run,omitempty"`
+	Text      string                 `json:"text,omitempty"`
+}
+
+func toAnswer(a bellhop.Answer) answer {
+	out := answer{Action: a.Action, Cancelled: a.Cancelled, Status: toStatus(a.Status), Runs: toRuns(a.Runs), Run: a.Run, Text: a.Text}
+	if a.Accepted != nil {
+		x := accepted(*a.Accepted)
+		out.Accepted = &x
+	}
+	return out
+}
+
+func (a answer) back() bellhop.Answer {
+	out := bellhop.Answer{Action: a.Action, Cancelled: a.Cancelled, Status: a.Status.back(), Runs: fromRuns(a.Runs), Run: a.Run, Text: a.Text}
+	if a.Accepted != nil {
+		x := bellhop.Accepted(*a.Accepted)
+		out.Accepted = &x
+	}
+	return out
+}
+
+// chunk is bellhop.Chunk.
+type chunk struct {
+	Attempt int       `json:"attempt"`
+	Seq     int64     `json:"seq"`
+	Channel string    `json:"channel"`
+	Offset  int64     `json:"offset"`
+	At      time.Time `json:"at"`
+	Data    []byte    `json:"data"` // base64
+}
+
+func toChunk(c bellhop.Chunk) chunk {
+	return chunk{Attempt: c.Attempt, Seq: c.Seq, Channel: c.Channel.String(), Offset: c.Offset, At: c.At, Data: c.Data}
+}
+
+func (c chunk) back() bellhop.Chunk {
+	ch := bellhop.Stdout
+	if c.Channel == bellhop.Stderr.String() {
+		ch = bellhop.Stderr
+	}
+	return bellhop.Chunk{Attempt: c.Attempt, Seq: c.Seq, Channel: ch, Offset: c.Offset, At: c.At, Data: c.Data}
+}
+
+// report is bellhop.Report.
+type report struct {
+	ID      int64              `json:"id"`
+	Kind    bellhop.ReportKind `json:"kind"`
+	Run     run                `json:"run"`
+	Attempt bellhop.Attempt    `json:"attempt"`
+	Rule    bellhop.ReportRule `json:"rule"`
+	Ask     bellhop.Ask        `json:"ask"`
+}
+
+func toReport(r bellhop.Report) report {
+	return report{ID: r.ID, Kind: r.Kind, Run: toRun(r.Run), Attempt: r.Attempt, Rule: r.Rule, Ask: r.Ask}
+}
+
+func (r report) back() bellhop.Report {
+	return bellhop.Report{ID: r.ID, Kind: r.Kind, Run: r.Run.back(), Attempt: r.Attempt, Rule: r.Rule, Ask: r.Ask}
+}
+
+// Server describes the server that answers on a control socket.
+type Server struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Config  string `json:"config"`
+	// Solo: it is an `ask` that serves itself.
+	Solo bool `json:"solo"`
+	// Working holds the runs that it works now.
+	Working []bellhop.RunID `json:"working"`
+}
+
+// Reloaded says what a reload came to.
+type Reloaded struct {
+	Services int `json:"services"`
+	Jobs     int `json:"jobs"`
+	// Restart holds the keys that changed and are read at start only, sorted.
+	Restart []string `json:"restart,omitempty"`
+}
+
+func decode[T any](b []byte) (v T, err error) {
+	err = json.Unmarshal(b, &v)
+	return v, err
+}

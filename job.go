@@ -1,0 +1,229 @@
+package bellhop
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Job is a definition of work, checked once and known by its digest. It
+// travels with each claim, so its JSON form holds all that an executor needs.
+type Job struct {
+	Service  string            `json:"service"`
+	Name     string            `json:"name"`
+	Executor string            `json:"executor"` // shell
+	Spec     json.RawMessage   `json:"spec"`     // the executor's own checked form
+	Params   []Param           `json:"params,omitempty"`
+	Env      map[string]string `json:"env,omitempty"`
+	// Timeout ends an attempt; 0 = none.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Concurrency is how many runs of one concurrency key may run at a time;
+	// 0 = unlimited.
+	Concurrency int `json:"concurrency"`
+	// ConcurrencyKey is a template over the arguments ("deploy-{env}"); "" =
+	// one key for the job.
+	ConcurrencyKey string     `json:"concurrency_key,omitempty"`
+	OnCrash        OnCrash    `json:"on_crash"`
+	Retries        Retries    `json:"retries,omitzero"`
+	Report         ReportRule `json:"report"`
+	// MaxOutput caps each of stdout and stderr, in bytes: half of it from the
+	// beginning, half from the end. 0 = DefaultMaxOutput.
+	MaxOutput int64  `json:"max_output,omitempty"`
+	Help      string `json:"-"`
+}
+
+// DefaultMaxOutput is how much of each of stdout and stderr is kept: 10 MiB.
+const DefaultMaxOutput = 10 << 20
+
+// Retries says how often a failed attempt is followed by another, and how
+// soon. Crashes have a limit of their own (MaxCrashes).
+type Retries struct {
+	Max     int           `json:"max"`     // attempts after the first; 0 = none
+	Backoff time.Duration `json:"backoff"` // before the first of them; doubles each time, up to an hour
+}
+
+// OnCrash says what becomes of a run whose runner was lost.
+type OnCrash string
+
+// The ways.
+const (
+	CrashRerun OnCrash = "rerun"
+	CrashFail  OnCrash = "fail"
+)
+
+// MaxCrashes is how many attempts of a run may crash before it is failed.
+const MaxCrashes = 3
+
+// Digest identifies the definition: 32 hex digits of a SHA-256 over its JSON
+// form. What does not change the work (help) does not change the digest.
+func (j Job) Digest() string {
+	b, err := json.Marshal(j)
+	if err != nil { // every field is plain data; Spec was valid JSON when checked
+		panic("bellhop: a job that can't be written as JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Param returns the parameter with that name.
+func (j Job) Param(name string) (Param, bool) {
+	for _, p := range j.Params {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Param{}, false
+}
+
+// Definition is a job's checked definition as the store keeps it.
+type Definition struct {
+	Digest string
+	Job    Job
+}
+
+// Bind makes the arguments of a run from those that were asked: every one is a
+// parameter of the job and a good value for it, and defaults fill the rest.
+// The error is Invalid and says what was expected.
+func (j Job) Bind(asked Args) (Args, error) {
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		if _, ok := j.Param(name); !ok {
+			return nil, Errorf(Invalid, "%s %s has no parameter %.40q; it has: %s", j.Service, j.Name, name, cmp.Or(strings.Join(j.paramNames(), ", "), "none"))
+		}
+	}
+	bound := make(Args, len(j.Params))
+	for _, p := range j.Params {
+		v, ok := asked[p.Name]
+		switch {
+		case ok:
+			if err := p.Check(v); err != nil {
+				return nil, err
+			}
+		case p.Default != nil:
+			v = *p.Default
+		default:
+			return nil, Errorf(Invalid, "%s is missing: %s %s needs it", p.Name, j.Service, j.Name)
+		}
+		bound[p.Name] = v
+	}
+	return bound, nil
+}
+
+func (j Job) paramNames() []string {
+	names := make([]string, len(j.Params))
+	for i, p := range j.Params {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// Position is a place in a configuration file; Line and Col count from 1.
+type Position struct {
+	File string
+	Line int
+	Col  int
+}
+
+// Fault is something wrong in a configuration.
+type Fault struct {
+	Pos     Position
+	Message string
+}
+
+// String returns file:line:col: message.
+func (f Fault) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s", f.Pos.File, f.Pos.Line, f.Pos.Col, f.Message)
+}
+
+// Entry is one thing in a service that can ask: so far, a command.
+type Entry struct {
+	Service string
+	Name    string // of its own, else a digest of its text
+	Pattern string // "say hello [name]"; "" when Regex is set
+	Aliases []string
+	Regex   string // RE2, anchored
+	Help    string
+	Action  Action // ActionRun or ActionCancel
+	Job     string
+	Args    Args // fixed by the configuration
+	Delay   time.Duration
+	Running bool // ActionCancel: running ones too
+	Pos     Position
+}
+
+// Service is a named group in the configuration.
+type Service struct {
+	Name        string
+	Description string
+	Restricted  bool
+	NoPrefix    bool // prefix: none
+	Jobs        []Job
+	Entries     []Entry
+	Pos         Position
+}
+
+// Job returns the job with that name.
+func (s *Service) Job(name string) (*Job, bool) {
+	for i := range s.Jobs {
+		if s.Jobs[i].Name == name {
+			return &s.Jobs[i], true
+		}
+	}
+	return nil, false
+}
+
+// Catalog is all that can be asked for: one checked configuration.
+type Catalog struct {
+	Bot      string // the name that people call
+	Services []Service
+}
+
+// Service returns the service with that name.
+func (c *Catalog) Service(name string) (*Service, bool) {
+	for i := range c.Services {
+		if c.Services[i].Name == name {
+			return &c.Services[i], true
+		}
+	}
+	return nil, false
+}
+
+// JobSource is what an executor's Compiler is given of a job: the text as it
+// stands in the configuration.
+type JobSource struct {
+	Service   string
+	Script    string   // run: as text; "" when Argv is set
+	Argv      []string // run: as a list
+	Shell     string   // bash or sh; "" = bash
+	Dir       string   // relative to the configuration's folder; "" = workspace/SERVICE
+	ScriptURL string
+	SHA256    string
+	Params    []Param // declared ones
+}
+
+// CompiledJob is an executor's checked form of a JobSource.
+type CompiledJob struct {
+	Spec json.RawMessage
+	// Names holds the parameters that templates name, in order of appearance,
+	// each once.
+	Names []string
+}
+
+// JobFault is something wrong with a JobSource. Item is the index in Argv, -1
+// for Script, -2 for the job as a whole; Line and Col count from 1 within that
+// text.
+type JobFault struct {
+	Item, Line, Col int
+	Message         string
+}
+
+// Compiler checks an executor's part of a job when a configuration is loaded.
+// All faults are returned at once; with any, the CompiledJob is not to be used.
+type Compiler interface {
+	Compile(src JobSource) (CompiledJob, []JobFault)
+}

@@ -1,0 +1,281 @@
+package bellhop
+
+import (
+	"context"
+	"time"
+)
+
+// Store is a store's aggregates, split so that each port is small. What must
+// change together changes within one call of one port.
+//
+// For every method: it returns after the change is durable; an error of code
+// Unavailable means that nothing is known to have been written and that the
+// same call may be made again; calls may be made at once from any goroutine;
+// slices of results are in the order of the slices given. Times are stored to
+// the microsecond at least.
+type Store struct {
+	// ID is chosen at random when the store is made. Processes of its runs
+	// carry it, so that two servers on one machine never end each other's.
+	ID          string
+	Definitions Definitions
+	Queue       Queue
+	Records     Records
+	Outputs     Outputs
+	Outbox      Outbox
+	Admin       StoreAdmin
+}
+
+// Definitions keeps checked definitions of jobs, each once, for ever.
+type Definitions interface {
+	// PutDefinitions stores those that are not there yet.
+	PutDefinitions(ctx context.Context, defs []Definition) error
+	// Definition returns the job with that digest, or NotFound.
+	Definition(ctx context.Context, digest string) (Job, error)
+}
+
+// Submission is a run to be written, with its first ask. Its definition must
+// be stored already.
+type Submission struct {
+	Run RunSpec
+	Ask Ask // N is set by the store; Key must not be empty
+	Now time.Time
+}
+
+// RunSpec is what a new run consists of.
+type RunSpec struct {
+	Service, Job, Digest string
+	Args                 Args
+	Start                time.Time // earliest start
+	// MergeKey is equal for runs of the same definition and arguments. A
+	// submission joins a run with the same key that was never claimed: its
+	// start is replaced and the ask added. Empty: never merge, never be merged
+	// into.
+	MergeKey string
+	// ConcurrencyKey and Concurrency bound how many runs with the same key are
+	// running. Concurrency 0: unlimited, and the key serves verdicts only.
+	ConcurrencyKey string
+	Concurrency    int
+	RetryOf        RunID
+}
+
+// Submitted is what became of a Submission.
+type Submitted struct {
+	Run    RunID
+	How    How
+	Start  time.Time
+	Behind RunID // a run of the same limited concurrency key that runs or waits before it; 0 = none
+	// Ended: How is Repeated, and the run has ended already.
+	Ended bool
+}
+
+// ClaimRequest asks for runs to work.
+type ClaimRequest struct {
+	Runner string
+	N      int // at most this many
+	Now    time.Time
+	Lease  time.Duration
+	Only   []RunID // when non-nil, claim only among these
+}
+
+// ClaimedRun is a run under a new lease.
+type ClaimedRun struct {
+	Run       Run
+	Lease     int64
+	Principal string // of the first ask that is not withdrawn
+}
+
+// Ending is the end of an attempt, and what it makes of the run.
+type Ending struct {
+	Ref        LeaseRef
+	Now        time.Time
+	End        End
+	ExitStatus *int
+	Reason     string
+	Result     []byte
+	Warnings   []string
+	// State is a terminal state, or Waiting when the run is to be claimed
+	// again from Start on; with a zero Start it keeps the one it had, and with
+	// it its place.
+	State State
+	Start time.Time
+	// Verdict gives the verdict of a terminal state from the last succeeded or
+	// failed state of the same service, job and concurrency key ("" = none).
+	// It is called while the change is made, maybe twice, and is pure.
+	Verdict func(previous State) Verdict
+	// Output is stored first, in the same change; nil = none.
+	Output *OutputBatch
+	// Report, unless "", is written to the outbox for every ask that is not
+	// withdrawn, in the same transaction.
+	Report ReportKind
+	// FreeAttempt says that the attempt does not count (Run.Attempt goes back
+	// by one when the run waits again).
+	FreeAttempt bool
+}
+
+// Cancellation asks to end one run, or the runs of a job.
+type Cancellation struct {
+	Key     string // of the invocation; the same key again gives the same answer
+	Run     RunID  // one run; 0 = those of the job below
+	Service string
+	Job     string
+	Args    Args // of a job's runs, those that have these arguments
+	// Running: running ones are stopped too.
+	Running bool
+	// All: the runs go, whoever asked for them. Otherwise only Principal's own
+	// asks are withdrawn, and a run goes with its last one.
+	All       bool
+	Principal string
+	By        string // who is named in the record
+	Now       time.Time
+}
+
+// CancelEffect says what a cancellation did to a run.
+type CancelEffect string
+
+// The effects.
+const (
+	CancelDone      CancelEffect = "cancelled" // it was not running, and is over now
+	CancelWithdrawn CancelEffect = "withdrawn" // one's ask is gone; the run stays for others
+	CancelStopping  CancelEffect = "stopping"  // it runs, and its runner is told
+	CancelTooLate   CancelEffect = "finished"  // it had ended already
+	CancelNotYours  CancelEffect = "not_yours" // one has no ask in it, and All was not set
+)
+
+// CancelledRun is what a cancellation did to one run.
+type CancelledRun struct {
+	Run    RunID        `json:"run"`
+	Effect CancelEffect `json:"effect"`
+	State  State        `json:"state"` // of the run now
+}
+
+// LostRun is a running run whose lease has run out.
+type LostRun struct {
+	Ref     LeaseRef
+	Run     Run
+	Runner  string
+	Crashes int // attempts of this run that crashed before this one
+	// Stop is what Extend would have answered: the run was being cancelled.
+	Stop *StopCause
+}
+
+// Queue is the hot part: runs that wait or run.
+type Queue interface {
+	// Submit writes runs with their asks. A key that was seen in the last 7
+	// days or longer changes nothing and returns what it made (Repeated; when
+	// that was no run, Run is 0). Withdrawn asks count as seen.
+	Submit(ctx context.Context, subs []Submission) ([]Submitted, error)
+	// Claim takes runs whose start has come, in order of start, then id, that
+	// no concurrency limit holds back. A run that a limit held back goes
+	// before later ones of its key. next is the earliest start among those
+	// that wait for their time, zero when there is none; it is now or earlier
+	// when more could be claimed at once.
+	Claim(ctx context.Context, req ClaimRequest) (runs []ClaimedRun, next time.Time, err error)
+	// Extend lengthens leases to lease from now and returns, per lease,
+	// whether it is lost and whether its run is being cancelled.
+	Extend(ctx context.Context, refs []LeaseRef, lease time.Duration) ([]Extension, error)
+	// Finish ends attempts: each under its current lease, else its error is
+	// ErrLeaseLost and it changes nothing. errs has one entry per ending.
+	Finish(ctx context.Context, ends []Ending) (errs []error, err error)
+	// Cancel does what c says, in one change. Runs that went are reported to
+	// each ask (ReportOutcome, state Cancelled).
+	Cancel(ctx context.Context, c Cancellation) ([]CancelledRun, error)
+	// Lost returns running runs whose lease has run out; leases given out
+	// before the store was opened have, when the store proves that their
+	// holder is dead.
+	Lost(ctx context.Context) ([]LostRun, error)
+}
+
+// RunFilter narrows a list of runs. Zero fields don't narrow.
+type RunFilter struct {
+	Service   string
+	Job       string
+	States    []State
+	Since     time.Time // created at or after
+	Principal string    // with an ask of this principal
+	Before    RunID     // only smaller ids: the next page
+	Limit     int       // 0 = no limit
+}
+
+// Records is what is known of runs.
+type Records interface {
+	// Run returns one run, or NotFound.
+	Run(ctx context.Context, id RunID) (Run, error)
+	// Runs lists runs, newest first.
+	Runs(ctx context.Context, f RunFilter) ([]Run, error)
+	// Active returns runs that run, by start, and the first n that wait, by
+	// earliest start; more says that there are more waiting ones.
+	Active(ctx context.Context, n int) (running, waiting []Run, more bool, err error)
+	// Asks returns a run's asks in order.
+	Asks(ctx context.Context, id RunID) ([]Ask, error)
+	// Attempts returns a run's ended attempts in order.
+	Attempts(ctx context.Context, id RunID) ([]Attempt, error)
+}
+
+// Chunk is a piece of output. Attempt is that of Attempt.N, which is the number
+// of the lease; Seq orders an attempt's chunks across channels by arrival;
+// Offset is the place of Data in its channel, in bytes
+// from the attempt's beginning, so that a gap shows what was not kept.
+type Chunk struct {
+	Seq     int64 // from 1 within the attempt
+	Attempt int
+	Channel Channel
+	Offset  int64
+	At      time.Time
+	Data    []byte // 1 to 64 KiB
+}
+
+// OutputBatch is output of one attempt.
+type OutputBatch struct {
+	Ref     LeaseRef
+	Attempt int
+	Chunks  []Chunk
+	Drop    []int64 // Seqs of this attempt that are to be forgotten
+}
+
+// Outputs keeps output.
+type Outputs interface {
+	// AppendOutput stores batches; one that is not under its run's current
+	// lease is left out and its error is ErrLeaseLost.
+	AppendOutput(ctx context.Context, batches []OutputBatch) (errs []error, err error)
+	// Output returns chunks of a run after the given attempt and seq, in
+	// order, up to about limit bytes (at least one chunk if there is any).
+	Output(ctx context.Context, id RunID, afterAttempt int, afterSeq int64, limit int) ([]Chunk, error)
+	// Tail returns the last chunks of one channel of one attempt, in order,
+	// with at least limit bytes if there are so many.
+	Tail(ctx context.Context, id RunID, attempt int, c Channel, limit int) ([]Chunk, error)
+}
+
+// Settlement is what became of a report.
+type Settlement struct {
+	ID    int64
+	State ReportState // ReportPending: try again at Due
+	Due   time.Time
+	Ref   string // the destination's reference
+	Error string // why it was not delivered
+	Now   time.Time
+}
+
+// Outbox keeps reports until they are delivered. Rows are written by
+// Queue.Finish and Queue.Cancel.
+type Outbox interface {
+	// Due returns up to n pending reports whose time has come, oldest first,
+	// and the earliest time at which another one is due (zero: none).
+	Due(ctx context.Context, now time.Time, n int) (rows []OutboxRow, next time.Time, err error)
+	// Settle records what became of reports.
+	Settle(ctx context.Context, s []Settlement) error
+	// Unread returns unread and pending reports of a session, or the unread
+	// ones of a principal, oldest first. Exactly one of the two is given.
+	Unread(ctx context.Context, principal, session string, n int) ([]OutboxRow, error)
+}
+
+// StoreAdmin is what is done to a store as a whole.
+type StoreAdmin interface {
+	// Backup writes a consistent copy of the store to a file that does not
+	// exist yet, while the store is in use.
+	Backup(ctx context.Context, path string) error
+	// Ping returns nil when the store can be read and written.
+	Ping(ctx context.Context) error
+	// Close waits for what is under way and closes the store. It may be called
+	// twice.
+	Close() error
+}
