@@ -33,8 +33,9 @@ func (p Person) Principal() string {
 // Action is what an invocation wants.
 type Action string
 
-// The actions. ActionRun and ActionCancel are what an entry may name; the
-// others are built in.
+// The actions. ActionRun, ActionCancel, ActionSuppress, ActionUnsuppress,
+// ActionPause and ActionResume are what an entry may name; all but ActionRun
+// and ActionCancel are built in as well.
 const (
 	ActionRun       Action = "run"
 	ActionCancel    Action = "cancel"     // waiting runs of a job
@@ -45,6 +46,13 @@ const (
 	ActionRuns      Action = "runs"
 	ActionLogs      Action = "logs"
 	ActionWhoami    Action = "whoami"
+	ActionWhy       Action = "why" // why one run has not started
+
+	ActionSuppress     Action = "suppress"     // a job or a service, for a time
+	ActionUnsuppress   Action = "unsuppress"   // its windows, or one by its number
+	ActionPause        Action = "pause"        // a job or a service, until resumed
+	ActionResume       Action = "resume"       //
+	ActionSuppressions Action = "suppressions" // windows and pauses
 )
 
 // Invocation is an event resolved to one action with typed arguments, for one
@@ -55,14 +63,34 @@ type Invocation struct {
 	Service string // ActionHelp: "" = all services
 	Job     string
 	Entry   string // name or digest of the entry; "" for built-ins
-	Args    Args   // checked against the job's parameters, defaults filled in
-	Delay   time.Duration
-	Running bool  // ActionCancel: running ones too
-	Run     RunID // ActionCancelRun, ActionRetry, ActionLogs
-	Mine    bool  // ActionRuns: only one's own
-	Person  Person
-	Origin  Origin
+	// Args are checked against the job's parameters, defaults filled in.
+	// ActionRetry: those that differ from the old run's, not checked yet.
+	// ActionCancel, ActionSuppress ...: only runs that have these.
+	Args     Args
+	Delay    time.Duration
+	MaxDelay time.Duration // a repeat pushes the run back no further than this from when it was made; 0 = not bounded
+	OnRepeat OnRepeat      // "" = OnRepeatMerge
+	Priority *int          // nil = the job's
+	Running  bool          // ActionCancel: running ones too
+	Run      RunID         // ActionCancelRun, ActionRetry, ActionLogs, ActionWhy
+	From     string        // ActionSuppress: as it was written; "" = now
+	Until    string        // ActionSuppress: as it was written
+	Hold     int64         // ActionUnsuppress: the number of one window; 0 = all of the job or service
+	Mine     bool          // ActionRuns: only one's own
+	Person   Person
+	Origin   Origin
 }
+
+// OnRepeat says what becomes of an ask for what is asked for already: the same
+// job with the same arguments.
+type OnRepeat string
+
+// The ways.
+const (
+	OnRepeatMerge  OnRepeat = "merge"  // it joins a run that was never claimed
+	OnRepeatQueue  OnRepeat = "queue"  // a run of its own
+	OnRepeatReject OnRepeat = "reject" // refused while the other waits or runs
+)
 
 // Answer is what an invocation came to. Exactly one field besides Action is
 // set, and the adapter words it.
@@ -74,6 +102,8 @@ type Answer struct {
 	Runs      []Run          // ActionRuns
 	Run       RunID          // ActionLogs: whose output to read
 	Text      string         // ActionHelp, ActionWhoami
+	Holds     []Hold         // ActionSuppress, ActionPause: what was made; ActionUnsuppress, ActionResume: what was ended; ActionSuppressions: all
+	Why       *Run           // ActionWhy: with its Wait
 }
 
 // Accepted says that a run is written down.
@@ -85,6 +115,8 @@ type Accepted struct {
 	Job    string    // SERVICE JOB, for people
 	Rule   ReportRule
 	Ended  bool // Repeated, and the run has ended already
+	// Hold keeps it from starting at Start; nil = nothing is known to.
+	Hold *Hold
 }
 
 // How an ask found its run.
@@ -95,6 +127,7 @@ const (
 	Created  How = "created"
 	Merged   How = "merged"   // joined a waiting run
 	Repeated How = "repeated" // the same key was seen before
+	Rejected How = "rejected" // the same is asked for already (RunSpec.Reject)
 )
 
 // Status is what happens now.
@@ -102,4 +135,8 @@ type Status struct {
 	Running []Run
 	Waiting []Run // the first 100 by earliest start
 	More    bool  // more wait than Waiting shows
+	Holds   []Hold
+	// Config, unless nil, is the configuration that owns what happens without
+	// anybody's asking, and this server has another one.
+	Config *Activation
 }

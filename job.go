@@ -34,8 +34,61 @@ type Job struct {
 	Report         ReportRule `json:"report"`
 	// MaxOutput caps each of stdout and stderr, in bytes: half of it from the
 	// beginning, half from the end. 0 = DefaultMaxOutput.
-	MaxOutput int64  `json:"max_output,omitempty"`
-	Help      string `json:"-"`
+	MaxOutput int64 `json:"max_output,omitempty"`
+	// Priority is 0 to 9; the highest goes first.
+	Priority int `json:"priority"`
+	// Deadline is how long after its earliest start a run may begin at the
+	// latest, else it is given up and its askers are told; 0 = whenever.
+	Deadline  time.Duration `json:"deadline,omitempty"`
+	Then      []Follow      `json:"then,omitempty"`
+	OnFailure OnFailure     `json:"on_failure,omitzero"`
+	// Keep, where it is set, is kept instead of the configuration's own.
+	Keep Keep   `json:"keep,omitzero"`
+	Help string `json:"-"`
+}
+
+// DefaultPriority is that of a job which does not say otherwise.
+const DefaultPriority = 5
+
+// Follow is a job that follows another one's end. It is of the same service.
+type Follow struct {
+	Job string `json:"job"`
+	// Args are templates over the arguments of the run before ("{ip}"). A
+	// parameter that is not here has that run's argument of the same name,
+	// else its default.
+	Args  Args          `json:"args,omitempty"`
+	Delay time.Duration `json:"delay,omitempty"`
+	On    FollowOn      `json:"on"`
+}
+
+// FollowOn says after which ends a job follows.
+type FollowOn string
+
+// The ends.
+const (
+	FollowSuccess FollowOn = "success" // succeeded
+	FollowFailure FollowOn = "failure" // failed or timed out
+	FollowAlways  FollowOn = "always"  // any end of a run that was begun
+)
+
+// OnFailure says what a failure brings besides the reports to those who asked:
+// it failed (not to be tried again) or timed out.
+type OnFailure struct {
+	// Notify are told as well: a person by the name that records keep (alice),
+	// who finds it unread at the next connection.
+	Notify []string `json:"notify,omitempty"`
+	// Job follows, as in Follow; "" = none.
+	Job  string `json:"job,omitempty"`
+	Args Args   `json:"args,omitempty"`
+}
+
+// Keep says how long runs and their output are kept after they have ended; 0
+// = not said here. MaxOutput bounds all output together, in bytes, and is the
+// configuration's alone; 0 = not bounded.
+type Keep struct {
+	Runs      time.Duration `json:"runs,omitempty"`
+	Output    time.Duration `json:"output,omitempty"`
+	MaxOutput int64         `json:"-"`
 }
 
 // DefaultMaxOutput is how much of each of stdout and stderr is kept: 10 MiB.
@@ -45,7 +98,15 @@ const DefaultMaxOutput = 10 << 20
 // soon. Crashes have a limit of their own (MaxCrashes).
 type Retries struct {
 	Max     int           `json:"max"`     // attempts after the first; 0 = none
-	Backoff time.Duration `json:"backoff"` // before the first of them; doubles each time, up to an hour
+	Backoff time.Duration `json:"backoff"` // before the first of them
+	// Factor is what the pause is multiplied by each time, 1 to 10; it never
+	// becomes longer than an hour, or than Backoff if that is longer.
+	Factor float64 `json:"factor"`
+	// Jitter is by how much of itself a pause is lengthened at random, 0 to 1.
+	Jitter float64 `json:"jitter"`
+	// On holds the exit statuses after which it is tried again, and the words
+	// timeout and not_started; empty = every failure with an exit status.
+	On []string `json:"on,omitempty"`
 }
 
 // OnCrash says what becomes of a run whose runner was lost.
@@ -148,12 +209,16 @@ type Entry struct {
 	Aliases []string
 	Regex   string // RE2, anchored
 	Help    string
-	Action  Action // ActionRun or ActionCancel
-	Job     string
-	Args    Args // fixed by the configuration
+	Action  Action
+	Job     string // "" = the whole service: ActionSuppress, ActionUnsuppress, ActionPause, ActionResume
+	Args    Args   // fixed by the configuration; ActionSuppress: from and until too
 	Delay   time.Duration
-	Running bool // ActionCancel: running ones too
-	Pos     Position
+	// MaxDelay, OnRepeat and Priority are those of Invocation.
+	MaxDelay time.Duration
+	OnRepeat OnRepeat
+	Priority *int
+	Running  bool // ActionCancel: running ones too
+	Pos      Position
 }
 
 // Service is a named group in the configuration.
@@ -181,6 +246,10 @@ func (s *Service) Job(name string) (*Job, bool) {
 type Catalog struct {
 	Bot      string // the name that people call
 	Services []Service
+	Zone     *time.Location // in which people say times; nil = the machine's
+	Keep     Keep
+	// Digest identifies the configuration as a whole: 32 hex digits.
+	Digest string
 }
 
 // Service returns the service with that name.

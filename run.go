@@ -79,14 +79,46 @@ type Run struct {
 	ExitStatus *int       `json:"exit_status,omitempty"`
 	Error      string     `json:"error,omitempty"` // why it failed or was cancelled, or why it waits again
 
+	// OutputForgotten: its output was deleted, as `keep:` says.
+	OutputForgotten bool `json:"output_forgotten,omitempty"`
+	// Wait says why it has not started, while it waits; the engine fills it in.
+	Wait *Wait `json:"wait,omitempty"`
+
 	Digest   string          `json:"-"` // of the job's definition
 	Start    time.Time       `json:"-"` // earliest start
 	Previous State           `json:"-"` // last succeeded or failed state before this outcome, same job and concurrency key
 	Result   json.RawMessage `json:"-"`
 	Warnings []string        `json:"-"` // told with the outcome, whatever the report flags
 	RetryOf  RunID           `json:"-"` // the run that this one repeats; 0 = none
+	After    RunID           `json:"-"` // the run that this one follows; 0 = none
 	Behind   RunID           `json:"-"` // while waiting: the running run of the same concurrency key; 0 = none
+	Priority int             `json:"-"` // 0-9
+	Deadline time.Time       `json:"-"` // its first attempt begins before; zero = whenever
 }
+
+// Wait says why a run has not started. Of several reasons, the one that lasts
+// longest as far as is known stands here.
+type Wait struct {
+	Reason WaitReason `json:"reason"`
+	Until  time.Time  `json:"until,omitzero"`   // zero = not known
+	Behind RunID      `json:"behind,omitempty"` // WaitConcurrency: a run that goes first
+	Hold   *Hold      `json:"hold,omitempty"`   // WaitSuppressed, WaitPaused
+	After  string     `json:"after,omitempty"`  // WaitBackoff: how the last attempt ended
+}
+
+// WaitReason is the kind of a Wait.
+type WaitReason string
+
+// The reasons.
+const (
+	WaitApproval    WaitReason = "approval"
+	WaitDelay       WaitReason = "delay"       // its earliest start has not come
+	WaitBackoff     WaitReason = "backoff"     // it failed, and is tried again later
+	WaitSuppressed  WaitReason = "suppressed"  // a window is open
+	WaitPaused      WaitReason = "paused"      // until somebody resumes it
+	WaitConcurrency WaitReason = "concurrency" // others of its key go first
+	WaitPlace       WaitReason = "place"       // every place of the runners is taken, or none looks
+)
 
 // Attempt is one try of a run.
 type Attempt struct {
@@ -120,4 +152,6 @@ type Origin struct {
 	// Session names the connection that an ask came by, where the origin ends
 	// with it; 1 to 128 bytes, chosen at random by whoever opened it.
 	Session string `json:"session,omitempty"`
+	// Server names the server that holds the connection, where there is one.
+	Server string `json:"server,omitempty"`
 }

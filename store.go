@@ -22,7 +22,13 @@ type Store struct {
 	Records     Records
 	Outputs     Outputs
 	Outbox      Outbox
+	Holds       Holds
+	Retention   Retention
+	Cluster     Cluster
 	Admin       StoreAdmin
+	// Shared: other servers may use the store at the same time, so that what
+	// is in it changes without a hint.
+	Shared bool
 }
 
 // Definitions keeps checked definitions of jobs, each once, for ever.
@@ -55,7 +61,23 @@ type RunSpec struct {
 	// running. Concurrency 0: unlimited, and the key serves verdicts only.
 	ConcurrencyKey string
 	Concurrency    int
-	RetryOf        RunID
+	// AlikeKey, unless empty, lets the run be found until it has ended. With
+	// Reject, no run is made while one with the same AlikeKey waits or runs:
+	// that one is returned, and How is Rejected.
+	AlikeKey string
+	Reject   bool
+	// MaxDelay bounds how far merging may move the start from the run's
+	// creation: it never becomes later than that. 0: not bounded. It is told
+	// with each ask; among several, the nearest bound holds.
+	MaxDelay time.Duration
+	// Priority is 0 to 9; of the runs that may start, those with the highest
+	// go first. Merging keeps the higher one.
+	Priority int
+	// Deadline is how long after its earliest start a run may begin its first
+	// attempt at the latest; 0 = whenever. Merging moves it with the start.
+	Deadline time.Duration
+	RetryOf  RunID // the run that this one repeats; 0 = none
+	After    RunID // the run that this one follows (then); 0 = none. The store fills it in for Ending.Follow
 }
 
 // Submitted is what became of a Submission.
@@ -63,7 +85,7 @@ type Submitted struct {
 	Run    RunID
 	How    How
 	Start  time.Time
-	Behind RunID // a run of the same limited concurrency key that runs or waits before it; 0 = none
+	Behind RunID // a run of the same limited concurrency key that goes before it, because it runs or comes first; 0 = none
 	// Ended: How is Repeated, and the run has ended already.
 	Ended bool
 }
@@ -107,6 +129,16 @@ type Ending struct {
 	// Report, unless "", is written to the outbox for every ask that is not
 	// withdrawn, in the same transaction.
 	Report ReportKind
+	// Follow holds runs that this one brings, for a terminal State: each is
+	// submitted in the same change, with the asks of this run that are not
+	// withdrawn (all of them when all are), in order; its Ask.Key is
+	// "then:RUN/INDEX" and is not noted as a key. It merges, waits and is held
+	// like any other. Reject is not used.
+	Follow []RunSpec
+	// Notify are told of the outcome (ReportOutcome) though they did not ask:
+	// their report's Ask has N -1 and what is given here, and they have no
+	// right to the run. For a terminal State.
+	Notify []Ask
 	// FreeAttempt says that the attempt does not count (Run.Attempt goes back
 	// by one when the run waits again).
 	FreeAttempt bool
@@ -164,11 +196,13 @@ type Queue interface {
 	// days or longer changes nothing and returns what it made (Repeated; when
 	// that was no run, Run is 0). Withdrawn asks count as seen.
 	Submit(ctx context.Context, subs []Submission) ([]Submitted, error)
-	// Claim takes runs whose start has come, in order of start, then id, that
-	// no concurrency limit holds back. A run that a limit held back goes
-	// before later ones of its key. next is the earliest start among those
-	// that wait for their time, zero when there is none; it is now or earlier
-	// when more could be claimed at once.
+	// Claim takes runs whose start has come, in order of priority (highest
+	// first), start, id, that no concurrency limit and no open hold (Holds)
+	// keeps back and whose deadline has not passed. A run that was kept back
+	// takes its place in that order again. next is when to look again at the
+	// latest: the earliest start among those that wait for their time, or the
+	// earliest end of an open hold that keeps runs back; zero when there is
+	// neither; it is now or earlier when more could be claimed at once.
 	Claim(ctx context.Context, req ClaimRequest) (runs []ClaimedRun, next time.Time, err error)
 	// Extend lengthens leases to lease from now and returns, per lease,
 	// whether it is lost and whether its run is being cancelled.
@@ -183,6 +217,11 @@ type Queue interface {
 	// before the store was opened have, when the store proves that their
 	// holder is dead.
 	Lost(ctx context.Context) ([]LostRun, error)
+	// Expire ends up to n waiting runs that were never claimed and whose
+	// deadline has passed, as Cancelled with verdict Aborted and the given
+	// reason, and reports that to each ask (ReportOutcome). next is the
+	// earliest deadline among the others, zero when there is none.
+	Expire(ctx context.Context, now time.Time, n int, reason string) (gone []RunID, next time.Time, err error)
 }
 
 // RunFilter narrows a list of runs. Zero fields don't narrow.
@@ -191,6 +230,7 @@ type RunFilter struct {
 	Job       string
 	States    []State
 	Since     time.Time // created at or after
+	Until     time.Time // created before
 	Principal string    // with an ask of this principal
 	Before    RunID     // only smaller ids: the next page
 	Limit     int       // 0 = no limit
@@ -255,12 +295,24 @@ type Settlement struct {
 	Now   time.Time
 }
 
+// DueRequest asks for reports to deliver.
+type DueRequest struct {
+	// Server is who asks. Reports to an origin whose Server is another one that
+	// lives (Cluster.Beat) are left to that.
+	Server string
+	Now    time.Time
+	N      int
+	For    time.Duration
+}
+
 // Outbox keeps reports until they are delivered. Rows are written by
 // Queue.Finish and Queue.Cancel.
 type Outbox interface {
-	// Due returns up to n pending reports whose time has come, oldest first,
-	// and the earliest time at which another one is due (zero: none).
-	Due(ctx context.Context, now time.Time, n int) (rows []OutboxRow, next time.Time, err error)
+	// Due takes up to d.N pending reports whose time has come, those that wait
+	// longest first, and says when another one is due (zero: none). A row that
+	// was taken is not given to anybody again for d.For, unless it is settled
+	// as pending: then when it is due.
+	Due(ctx context.Context, d DueRequest) (rows []OutboxRow, next time.Time, err error)
 	// Settle records what became of reports.
 	Settle(ctx context.Context, s []Settlement) error
 	// Unread returns unread and pending reports of a session, or the unread

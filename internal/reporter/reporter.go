@@ -83,7 +83,7 @@ func (r *Reporter) Flush(d time.Duration) {
 	defer cancel()
 	r.Bus.Publish(bellhop.TopicOutbox)
 	for {
-		rows, _, err := r.Store.Outbox.Due(ctx, r.Clock.Now(), 1)
+		rows, _, err := r.Store.Outbox.Due(ctx, bellhop.DueRequest{Now: r.Clock.Now(), N: 1})
 		if err != nil || len(rows) == 0 {
 			return
 		}
@@ -104,7 +104,7 @@ func (r *Reporter) run(ctx context.Context) {
 	for {
 		wait := poll
 		taken := r.look()
-		rows, next, err := r.Store.Outbox.Due(ctx, r.Clock.Now(), batch+taken)
+		rows, next, err := r.Store.Outbox.Due(ctx, bellhop.DueRequest{Now: r.Clock.Now(), N: batch + taken})
 		if err != nil && ctx.Err() == nil {
 			r.Log.Warn("reading the outbox", "error", err)
 		}

@@ -250,8 +250,8 @@ type lateOutbox struct {
 	held func(rows []bellhop.OutboxRow)
 }
 
-func (o lateOutbox) Due(ctx context.Context, now time.Time, n int) ([]bellhop.OutboxRow, time.Time, error) {
-	rows, next, err := o.Outbox.Due(ctx, now, n)
+func (o lateOutbox) Due(ctx context.Context, d bellhop.DueRequest) ([]bellhop.OutboxRow, time.Time, error) {
+	rows, next, err := o.Outbox.Due(ctx, d)
 	o.held(rows)
 	return rows, next, err
 }

@@ -127,7 +127,7 @@ func OpenReadOnly(ctx context.Context, o Options) (_ *bellhop.Store, err error) 
 }
 
 func (d *db) store(id string) *bellhop.Store {
-	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Admin: d}
+	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: todo{}, Retention: todo{}, Cluster: todo{}, Admin: d}
 }
 
 // do runs an operation through the writer.

@@ -43,7 +43,8 @@ func readReports(out *[]bellhop.OutboxRow) func(row) error {
 
 // Due returns pending reports whose time has come, those that wait longest
 // first: a report that is tried again counts from its new time.
-func (d *db) Due(ctx context.Context, now time.Time, n int) (rows []bellhop.OutboxRow, next time.Time, err error) {
+func (d *db) Due(ctx context.Context, req bellhop.DueRequest) (rows []bellhop.OutboxRow, next time.Time, err error) {
+	now, n := req.Now, req.N
 	err = d.read(ctx, "the outbox", func(c *conn) error {
 		return c.snapshot(func() error {
 			due := int64(math.MinInt64)

@@ -59,7 +59,7 @@ func outboxTests() map[string]func(*fixture) {
 				want = append(want, f.finished().ID)
 				f.clock.Advance(time.Second)
 			}
-			rows, next, err := f.s.Outbox.Due(f.ctx, f.now(), 2)
+			rows, next, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Now: f.now(), N: 2})
 			f.must(err)
 			f.same("due", []int64{rows[0].ID, rows[1].ID}, want[:2])
 			f.same("next is later than now", next.After(f.now()), false)
@@ -67,7 +67,7 @@ func outboxTests() map[string]func(*fixture) {
 			for _, id := range want {
 				f.settle(bellhop.Settlement{ID: id, State: bellhop.ReportDelivered, Ref: "r"})
 			}
-			rows, next, err = f.s.Outbox.Due(f.ctx, f.now(), 2)
+			rows, next, err = f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Now: f.now(), N: 2})
 			f.must(err)
 			f.same("due", len(rows), 0)
 			f.same("next", next, time.Time{})
@@ -75,7 +75,7 @@ func outboxTests() map[string]func(*fixture) {
 		"Outbox/IsTriedAgainWhenDue": func(f *fixture) {
 			row := f.finished()
 			f.settle(bellhop.Settlement{ID: row.ID, State: bellhop.ReportPending, Due: f.now().Add(time.Minute), Error: "no route"})
-			rows, next, err := f.s.Outbox.Due(f.ctx, f.now(), 9)
+			rows, next, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Now: f.now(), N: 9})
 			f.must(err)
 			f.same("due", len(rows), 0)
 			f.same("next", next, f.now().Add(time.Minute))

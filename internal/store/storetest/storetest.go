@@ -275,7 +275,7 @@ func (f *fixture) cancel(c bellhop.Cancellation) []bellhop.CancelledRun {
 
 func (f *fixture) due() []bellhop.OutboxRow {
 	f.Helper()
-	rows, _, err := f.s.Outbox.Due(f.ctx, f.now(), 1000)
+	rows, _, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Now: f.now(), N: 1000})
 	f.must(err)
 	return rows
 }

@@ -76,6 +76,7 @@ type accepted struct {
 	Job    string             `json:"job"`
 	Rule   bellhop.ReportRule `json:"rule"`
 	Ended  bool               `json:"ended,omitempty"`
+	Hold   *bellhop.Hold      `json:"hold,omitempty"`
 }
 
 // status is bellhop.Status.
