@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"sync"
 
 	"github.com/bellhop-io/bellhop"
@@ -22,7 +23,11 @@ type desk struct {
 
 // origin is where this desk's reports go.
 func (d *desk) origin() bellhop.Origin {
-	return bellhop.Origin{Source: d.source, Person: d.person.Identity, Session: d.session}
+	o := bellhop.Origin{Source: d.source, Person: d.person.Identity, Session: d.session}
+	if d.s.store.Shared { // others must know whose connection it is
+		o.Server = d.s.name
+	}
+	return o
 }
 
 // Ask resolves one line and has it done.
@@ -142,7 +147,13 @@ func (d *desk) tell(ctx context.Context, principal, session string, told map[int
 		}
 		fresh := 0
 		for _, row := range rows {
-			if told[row.ID] || principal != "" && !d.left(row.Ask.Origin.Session) {
+			if told[row.ID] {
+				continue
+			}
+			if others, err := d.forOthers(ctx, principal, row.Ask.Origin); err != nil || others {
+				if err != nil {
+					return err
+				}
 				continue
 			}
 			fresh++
@@ -162,9 +173,29 @@ func (d *desk) tell(ctx context.Context, principal, session string, told map[int
 	}
 }
 
-// left reports whether no connection will read what is for a session; one
-// without a name never was a connection.
-func (d *desk) left(session string) bool { return session == "" || d.s.hub.Ended(session) }
+// left reports whether no connection will read what is for an origin; one
+// without a session never was a connection. Of another server's connections it
+// is known only that they are gone with it.
+func (d *desk) left(ctx context.Context, o bellhop.Origin) (bool, error) {
+	if o.Session == "" {
+		return true, nil
+	}
+	if o.Server == "" || o.Server == d.s.name {
+		return d.s.hub.Ended(o.Session), nil
+	}
+	alive, err := d.s.store.Cluster.Alive(ctx)
+	return !slices.Contains(alive, o.Server), err
+}
+
+// forOthers reports whether a report that is meant for a person is left to
+// somebody else's connection.
+func (d *desk) forOthers(ctx context.Context, principal string, o bellhop.Origin) (bool, error) {
+	if principal == "" {
+		return false, nil
+	}
+	left, err := d.left(ctx, o)
+	return !left, err
+}
 
 // counter counts what is there, and wakes who waits for none.
 type counter struct {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
-	"github.com/bellhop-io/bellhop/internal/bus"
 	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/executor/shell"
 	"github.com/bellhop-io/bellhop/internal/reporter"
@@ -21,7 +20,6 @@ import (
 	"github.com/bellhop-io/bellhop/internal/runner"
 	"github.com/bellhop-io/bellhop/internal/runner/watchdog"
 	"github.com/bellhop-io/bellhop/internal/session"
-	"github.com/bellhop-io/bellhop/internal/store/sqlite"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
@@ -47,7 +45,10 @@ type Server struct {
 	table    atomic.Pointer[router.Router]
 	reloads  sync.Mutex   // one at a time
 	swap     sync.RWMutex // held while an ask is judged, so that all of it is by one configuration
+	name     string       // of this life of the server, among those of its store
 	store    *bellhop.Store
+	mark     string // that processes of its runs carry for the store
+	bus      bellhop.Bus
 	engine   *engine.Engine
 	runner   *runner.Runner
 	reporter *reporter.Reporter
@@ -71,7 +72,7 @@ type Line struct{ What, Where string }
 
 // New returns a server that is not started.
 func New(o Options) *Server {
-	return &Server{opt: o, clock: bellhop.SystemClock{}, log: o.Log, left: make(chan struct{})}
+	return &Server{opt: o, name: serverName(), clock: bellhop.SystemClock{}, log: o.Log, left: make(chan struct{})}
 }
 
 // Start builds everything and returns a line per listener. When it fails,
@@ -89,13 +90,12 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
-	ex := shell.New(shell.Options{Home: cfg.Home, StoreID: s.store.ID, KillAfter: cfg.Runner.KillAfter, Log: s.log, Clock: s.clock})
+	ex := shell.New(shell.Options{Home: cfg.Home, StoreID: s.mark, KillAfter: cfg.Runner.KillAfter, Log: s.log, Clock: s.clock})
 	s.onStop(func(context.Context) { ex.Close() })
 	if err := ex.Recover(ctx); err != nil { // before any of its runs is taken over
 		return nil, bellhop.Errorf(bellhop.Unavailable, "what the last server left can't be ended, so runs could run twice at a time: %w", err)
 	}
-	events := &bus.Local{}
-	s.engine = engine.New(engine.Options{Store: s.store, Bus: events, Clock: s.clock, Log: s.log, Lease: cfg.Lease})
+	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease})
 	if s.opt.Solo {
 		s.engine.ServeOnlyOwn()
 	}
@@ -106,10 +106,10 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 		return nil, err
 	}
 	s.onStop(func(context.Context) { s.engine.Stop() })
-	if err := s.startReporter(ctx, events); err != nil {
+	if err := s.startReporter(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.makeRunner(ctx, cfg, ex, events); err != nil {
+	if err := s.makeRunner(ctx, cfg, ex); err != nil {
 		return nil, err
 	}
 	if !s.opt.Solo {
@@ -131,37 +131,22 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 
 func (s *Server) onStop(fn func(context.Context)) { s.stops = append(s.stops, fn) }
 
-// openStore opens the store, which proves that no other server uses it.
-func (s *Server) openStore(ctx context.Context, cfg *Loaded) error {
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.Store.Path, Clock: s.clock, Log: s.log})
-	if err != nil {
-		return err
-	}
-	s.store = store
-	s.onStop(func(context.Context) {
-		if err := store.Admin.Close(); err != nil {
-			s.log.Error("closing the store", "error", err)
-		}
-	})
-	return nil
-}
-
-func (s *Server) startReporter(ctx context.Context, events bellhop.Bus) error {
+func (s *Server) startReporter(ctx context.Context) error {
 	s.hub = session.New(s.clock)
 	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub}
 	for _, c := range s.opt.Config.Chats {
 		destinations[c.Name] = s.hub
 	}
-	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: events, Destinations: destinations, Clock: s.clock, Log: s.log})
+	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Clock: s.clock, Log: s.log})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
 	return s.reporter.Start(ctx)
 }
 
-func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor, events bellhop.Bus) error {
+func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor) error {
 	keepFiles()
 	lost := func(run bellhop.RunID, lease int64) { s.runner.Crashed(run, lease) }
 	dog, err := watchdog.Start(watchdog.Options{
-		Command: s.opt.Watchdog, StoreID: s.store.ID, Instance: ex.Instance(), Log: s.log,
+		Command: s.opt.Watchdog, StoreID: s.mark, Instance: ex.Instance(), Log: s.log,
 		Killed: lost,
 	})
 	if err != nil {
@@ -173,7 +158,7 @@ func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor
 		host = "localhost"
 	}
 	s.runner = runner.New(runner.Options{
-		Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Dispatcher: s.engine, Bus: events, Clock: s.clock, Log: s.log,
+		Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Dispatcher: s.engine, Bus: s.bus, Clock: s.clock, Log: s.log,
 		Executors: map[string]bellhop.Executor{"shell": ex}, Slots: cfg.Runner.Slots, Guard: dog,
 	})
 	s.onStop(func(ctx context.Context) { s.runner.Stop(ctx) })
