@@ -31,23 +31,54 @@ type askBody struct {
 	Text string `json:"text"`
 }
 
+// object is the run object that the API shows: the run's own JSON form, and
+// which run it repeats or follows.
+type object struct {
+	bellhop.Run
+	RetryOf bellhop.RunID `json:"retry_of,omitempty"`
+	After   bellhop.RunID `json:"after,omitempty"`
+}
+
+func toObject(r bellhop.Run) object { return object{Run: r, RetryOf: r.RetryOf, After: r.After} }
+
+func (o object) back() bellhop.Run {
+	out := o.Run
+	out.RetryOf, out.After = o.RetryOf, o.After
+	return out
+}
+
+// RunJSON is the run object as the API shows it.
+func RunJSON(r bellhop.Run) ([]byte, error) { return json.Marshal(toObject(r)) }
+
+// page is one page of a list of runs.
+type page struct {
+	Runs []object `json:"runs"`
+	// Next is what `before` takes for the next page; 0 = this is the last.
+	Next bellhop.RunID `json:"next,omitempty"`
+}
+
 // run is the run object with what a front end words besides.
 type run struct {
-	bellhop.Run
+	object
 	Start    time.Time     `json:"start"`
 	Behind   bellhop.RunID `json:"behind,omitempty"`
-	RetryOf  bellhop.RunID `json:"retry_of,omitempty"`
 	Previous bellhop.State `json:"previous,omitempty"`
 	Warnings []string      `json:"warnings,omitempty"`
+	Priority int           `json:"priority"`
+	Deadline time.Time     `json:"deadline,omitzero"`
 }
 
 func toRun(r bellhop.Run) run {
-	return run{Run: r, Start: r.Start, Behind: r.Behind, RetryOf: r.RetryOf, Previous: r.Previous, Warnings: r.Warnings}
+	return run{
+		object: toObject(r), Start: r.Start, Behind: r.Behind, Previous: r.Previous, Warnings: r.Warnings,
+		Priority: r.Priority, Deadline: r.Deadline,
+	}
 }
 
 func (r run) back() bellhop.Run {
-	out := r.Run
-	out.Start, out.Behind, out.RetryOf, out.Previous, out.Warnings = r.Start, r.Behind, r.RetryOf, r.Previous, r.Warnings
+	out := r.object.back()
+	out.Start, out.Behind, out.Previous, out.Warnings = r.Start, r.Behind, r.Previous, r.Warnings
+	out.Priority, out.Deadline = r.Priority, r.Deadline
 	return out
 }
 
@@ -81,23 +112,28 @@ type accepted struct {
 
 // status is bellhop.Status.
 type status struct {
-	Running []run `json:"running"`
-	Waiting []run `json:"waiting"`
-	More    bool  `json:"more,omitempty"`
+	Running []run               `json:"running"`
+	Waiting []run               `json:"waiting"`
+	More    bool                `json:"more,omitempty"`
+	Holds   []bellhop.Hold      `json:"holds"`
+	Config  *bellhop.Activation `json:"config,omitempty"`
 }
 
 func toStatus(s *bellhop.Status) *status {
 	if s == nil {
 		return nil
 	}
-	return &status{Running: toRuns(s.Running), Waiting: toRuns(s.Waiting), More: s.More}
+	return &status{
+		Running: toRuns(s.Running), Waiting: toRuns(s.Waiting), More: s.More,
+		Holds: append([]bellhop.Hold{}, s.Holds...), Config: s.Config,
+	}
 }
 
 func (s *status) back() *bellhop.Status {
 	if s == nil {
 		return nil
 	}
-	return &bellhop.Status{Running: fromRuns(s.Running), Waiting: fromRuns(s.Waiting), More: s.More}
+	return &bellhop.Status{Running: fromRuns(s.Running), Waiting: fromRuns(s.Waiting), More: s.More, Holds: s.Holds, Config: s.Config}
 }
 
 // answer is bellhop.Answer.
@@ -109,22 +145,38 @@ type answer struct {
 	Runs      []run                  `json:"runs,omitempty"`
 	Run       bellhop.RunID          `json:"run,omitempty"`
 	Text      string                 `json:"text,omitempty"`
+	Holds     []bellhop.Hold         `json:"holds,omitempty"`
+	Why       *run                   `json:"why,omitempty"`
 }
 
 func toAnswer(a bellhop.Answer) answer {
-	out := answer{Action: a.Action, Cancelled: a.Cancelled, Status: toStatus(a.Status), Runs: toRuns(a.Runs), Run: a.Run, Text: a.Text}
+	out := answer{
+		Action: a.Action, Cancelled: a.Cancelled, Status: toStatus(a.Status), Runs: toRuns(a.Runs), Run: a.Run, Text: a.Text,
+		Holds: a.Holds,
+	}
 	if a.Accepted != nil {
 		x := accepted(*a.Accepted)
 		out.Accepted = &x
+	}
+	if a.Why != nil {
+		x := toRun(*a.Why)
+		out.Why = &x
 	}
 	return out
 }
 
 func (a answer) back() bellhop.Answer {
-	out := bellhop.Answer{Action: a.Action, Cancelled: a.Cancelled, Status: a.Status.back(), Runs: fromRuns(a.Runs), Run: a.Run, Text: a.Text}
+	out := bellhop.Answer{
+		Action: a.Action, Cancelled: a.Cancelled, Status: a.Status.back(), Runs: fromRuns(a.Runs), Run: a.Run, Text: a.Text,
+		Holds: a.Holds,
+	}
 	if a.Accepted != nil {
 		x := bellhop.Accepted(*a.Accepted)
 		out.Accepted = &x
+	}
+	if a.Why != nil {
+		x := a.Why.back()
+		out.Why = &x
 	}
 	return out
 }
@@ -176,6 +228,9 @@ type Server struct {
 	Config  string `json:"config"`
 	// Solo: it is an `ask` that serves itself.
 	Solo bool `json:"solo"`
+	// Zone is the time zone in which people say times: a name of the IANA
+	// database, or Local; "" = the machine's.
+	Zone string `json:"zone,omitempty"`
 	// Working holds the runs that it works now.
 	Working []bellhop.RunID `json:"working"`
 }
