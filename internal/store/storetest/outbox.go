@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -83,6 +85,107 @@ func outboxTests() map[string]func(*fixture) {
 			rows = f.due()
 			f.same("tries", rows[0].Tries, 1)
 			f.same("created", rows[0].Created, row.Created)
+		},
+		"Outbox/ATakenRowIsNotGivenAgainForAWhile": func(f *fixture) {
+			a := f.finished()
+			b := f.finished()
+			take := func(n int) ([]int64, time.Time) {
+				rows, next, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Server: "one", Now: f.now(), N: n, For: time.Minute})
+				f.must(err)
+				out := []int64{}
+				for _, r := range rows {
+					out = append(out, r.ID)
+				}
+				return out, next
+			}
+			got, next := take(1)
+			f.same("first", got, []int64{a.ID})
+			f.same("next is later than now", next.After(f.now()), false)
+			got, next = take(9)
+			f.same("second", got, []int64{b.ID})
+			f.same("next", next, f.now().Add(time.Minute))
+			f.clock.Advance(30 * time.Second)
+			got, next = take(9)
+			f.same("while both are taken", got, []int64{})
+			f.same("next", next, f.now().Add(30*time.Second))
+			f.settle(bellhop.Settlement{ID: b.ID, State: bellhop.ReportPending, Due: f.now().Add(time.Second), Error: "no route"})
+			got, next = take(9)
+			f.same("settled as pending", got, []int64{})
+			f.same("next", next, f.now().Add(time.Second))
+			f.clock.Advance(time.Second)
+			got, _ = take(9)
+			f.same("when it is due", got, []int64{b.ID})
+			f.clock.Advance(29 * time.Second)
+			got, _ = take(9)
+			f.same("when its time is over", got, []int64{a.ID})
+			f.settle(bellhop.Settlement{ID: a.ID, State: bellhop.ReportDelivered})
+			f.settle(bellhop.Settlement{ID: b.ID, State: bellhop.ReportDelivered})
+			f.clock.Advance(time.Hour)
+			got, next = take(9)
+			f.same("delivered", got, []int64{})
+			f.same("next", next, time.Time{})
+		},
+		"Outbox/TakenBySeveralAtOnceEachOnce": func(f *fixture) {
+			const all = 60
+			var subs []bellhop.Submission
+			for range all {
+				subs = append(subs, f.submission())
+			}
+			_, err := f.s.Queue.Submit(f.ctx, subs)
+			f.must(err)
+			for _, c := range f.claim(all) {
+				f.finish(f.ending(ref(c)))
+			}
+			var mu sync.Mutex
+			times := map[int64]int{}
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					for {
+						rows, _, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Now: f.now(), N: 7, For: time.Hour})
+						if err != nil {
+							f.Errorf("taking: %v", err)
+						}
+						if len(rows) == 0 {
+							return
+						}
+						mu.Lock()
+						for _, r := range rows {
+							times[r.ID]++
+						}
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			f.same("taken", len(times), all)
+			for id, n := range times {
+				f.same(fmt.Sprint("times that ", id, " was taken"), n, 1)
+			}
+		},
+		"Outbox/OfAnotherServerThatLivesIsLeftToIt": func(f *fixture) {
+			of := func(server string) spec { return func(s *bellhop.Submission) { s.Ask.Origin.Server = server } }
+			f.beat("one", time.Minute)
+			f.beat("two", time.Minute)
+			f.finished(of("one"))
+			f.finished(of("two"))
+			f.finished()
+			f.finished(of("dead"))
+			due := func(server string) []bellhop.RunID {
+				rows, _, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Server: server, Now: f.now(), N: 9})
+				f.must(err)
+				out := []bellhop.RunID{}
+				for _, r := range rows {
+					out = append(out, r.Run)
+				}
+				return out
+			}
+			f.same("of one", due("one"), []bellhop.RunID{1, 3, 4})
+			f.same("of two", due("two"), []bellhop.RunID{2, 3, 4})
+			f.beat("two", 0)
+			f.same("when two has left", due("one"), []bellhop.RunID{1, 2, 3, 4})
+			f.clock.Advance(time.Minute)
+			f.same("when one is silent", due("two"), []bellhop.RunID{1, 2, 3, 4})
 		},
 		"Outbox/GivenUpAndDeliveredStaySo": func(f *fixture) {
 			a, b := f.finished(session("s")).ID, f.finished(session("s")).ID

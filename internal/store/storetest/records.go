@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -20,6 +21,62 @@ func runIDs(runs []bellhop.Run) []bellhop.RunID {
 		out = append(out, r.ID)
 	}
 	return out
+}
+
+// listed is what a filter asks about a run.
+type listed struct {
+	id           bellhop.RunID
+	service, job string
+	who          []string
+	state        bellhop.State
+	created      time.Time
+}
+
+func (r listed) in(f bellhop.RunFilter) bool {
+	return (f.Service == "" || r.service == f.Service) && (f.Job == "" || r.job == f.Job) &&
+		(len(f.States) == 0 || slices.Contains(f.States, r.state)) && (f.Principal == "" || slices.Contains(r.who, f.Principal)) &&
+		(f.Since.IsZero() || !r.created.Before(f.Since)) && (f.Until.IsZero() || r.created.Before(f.Until))
+}
+
+// manyRuns makes runs of several services, jobs and people, in every state;
+// now and then the clock of who asks goes back.
+func (f *fixture) manyRuns() []listed {
+	f.Helper()
+	var all []listed
+	for i := range 150 {
+		f.clock.Advance(time.Second)
+		r := listed{service: fmt.Sprint("s", i%3), job: fmt.Sprint("j", i/3%2), who: []string{fmt.Sprint("p", i%5)}, created: f.now(), state: bellhop.Waiting}
+		if i%17 == 3 {
+			r.created = r.created.Add(-30 * time.Second)
+		}
+		specs := []spec{job(r.service, r.job), by(r.who[0]), merge(fmt.Sprint(i)), func(s *bellhop.Submission) { s.Now, s.Run.Start = r.created, r.created }}
+		r.id = f.submit(specs...).Run
+		if i%4 == 0 {
+			r.who = append(r.who, fmt.Sprint("p", (i+1)%5))
+			f.submit(append(specs, by(r.who[1]))...)
+		}
+		if i%4 == 2 { // the same person twice
+			f.submit(specs...)
+		}
+		if i%7 < 5 {
+			runs, _ := f.claimNext(1, r.id)
+			switch i % 7 {
+			case 0, 1:
+				f.finish(f.ending(ref(runs[0])))
+				r.state = bellhop.Succeeded
+			case 2, 3:
+				f.finish(f.failing(ref(runs[0])))
+				r.state = bellhop.Failed
+			default:
+				r.state = bellhop.Running
+			}
+		} else if i%7 == 5 {
+			f.cancel(bellhop.Cancellation{Run: r.id, All: true, Principal: "alice"})
+			r.state = bellhop.Cancelled
+		}
+		all = append(all, r)
+	}
+	return all
 }
 
 func recordTests() map[string]func(*fixture) {
@@ -62,10 +119,50 @@ func recordTests() map[string]func(*fixture) {
 				{"cancelled", bellhop.RunFilter{States: []bellhop.State{bellhop.Cancelled}}, ids{4}},
 				{"held", bellhop.RunFilter{States: []bellhop.State{bellhop.Held}}, ids{}},
 				{"since", bellhop.RunFilter{Since: since}, ids{6, 5, 4, 3}},
+				{"until", bellhop.RunFilter{Until: since}, ids{2, 1}},
+				{"until, exactly", bellhop.RunFilter{Until: since.Add(time.Microsecond)}, ids{6, 5, 4, 3, 2, 1}},
+				{"since and until", bellhop.RunFilter{Since: since, Until: since}, ids{}},
 				{"principal", bellhop.RunFilter{Principal: "bob"}, ids{5, 2}},
 				{"principal and state", bellhop.RunFilter{Principal: "bob", States: []bellhop.State{bellhop.Waiting}}, ids{5}},
 			} {
 				f.same(c.name, f.list(c.filter), c.want)
+			}
+		},
+		"Records/EveryFilterAndItsPages": func(f *fixture) {
+			all := f.manyRuns()
+			f.reopen()
+			hits := 0
+			for i := range 6 * 5 * 4 * 5 * 2 {
+				filter := bellhop.RunFilter{
+					Service: []string{"", "s0", "s1", "s2", "nope", "s1"}[i%6], Job: []string{"", "", "j0", "j1", "nope"}[i/6%5],
+					Principal: []string{"", "p1", "p4", "nope"}[i/30%4],
+					States: [][]bellhop.State{
+						nil, {bellhop.Succeeded}, {bellhop.Failed, bellhop.Cancelled}, {bellhop.Waiting, bellhop.Failed}, {bellhop.Running, bellhop.Waiting},
+					}[i/120%5],
+				}
+				if i/600%2 == 1 {
+					filter.Since, filter.Until = all[20].created, all[110].created
+				}
+				want := []bellhop.RunID{}
+				for _, r := range slices.Backward(all) {
+					if r.in(filter) {
+						want = append(want, r.id)
+					}
+				}
+				f.same(fmt.Sprintf("%+v", filter), f.list(filter), want)
+				got := []bellhop.RunID{}
+				for filter.Limit = 3; ; filter.Before = got[len(got)-1] {
+					page := f.list(filter)
+					got = append(got, page...)
+					if len(page) < filter.Limit {
+						break
+					}
+				}
+				f.same(fmt.Sprintf("pages of %+v", filter), got, want)
+				hits += len(want)
+			}
+			if hits < 1000 {
+				f.Errorf("only %d hits: this test shows little", hits)
 			}
 		},
 		"Records/ActiveShowsWhatRunsAndTheFirstThatWait": func(f *fixture) {

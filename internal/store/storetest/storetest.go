@@ -33,6 +33,7 @@ func Run(t *testing.T, d Driver) {
 	for _, group := range []map[string]func(*fixture){
 		submitTests(), mergeTests(), claimTests(), limitTests(), leaseTests(), finishTests(), cancelTests(),
 		recordTests(), outputTests(), outboxTests(), storeTests(), concurrencyTests(),
+		rejectTests(), orderTests(), holdTests(), followTests(), retentionTests(), clusterTests(),
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
