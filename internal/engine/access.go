@@ -45,12 +45,34 @@ func (e *Engine) mayTouch(ctx context.Context, p bellhop.Person, run bellhop.Run
 // may tell of them or of the output.
 func (e *Engine) redact(p bellhop.Person, runs []bellhop.Run) []bellhop.Run {
 	for i := range runs {
-		if runs[i].AskedBy != p.Principal() && e.May(p, runs[i].Service) != nil {
-			runs[i].Args, runs[i].Error, runs[i].Origin = nil, "", bellhop.Origin{}
-			runs[i].Result, runs[i].Warnings = nil, nil
+		r := &runs[i]
+		if r.AskedBy == p.Principal() || e.May(p, r.Service) == nil {
+			continue
+		}
+		r.Args, r.Error, r.Origin = nil, "", bellhop.Origin{}
+		r.Result, r.Warnings = nil, nil
+		if r.Wait != nil {
+			w := *r.Wait
+			w.After = ""
+			if w.Hold != nil {
+				h := *w.Hold
+				h.Args, w.Hold = nil, &h
+			}
+			r.Wait = &w
 		}
 	}
 	return runs
+}
+
+// redactHolds hides the arguments of what keeps runs back in services that the
+// person may not use.
+func (e *Engine) redactHolds(p bellhop.Person, holds []bellhop.Hold) []bellhop.Hold {
+	for i := range holds {
+		if e.May(p, holds[i].Service) != nil {
+			holds[i].Args = nil
+		}
+	}
+	return holds
 }
 
 // MayManage is nil when the person may change the configuration and copy the

@@ -7,7 +7,7 @@ import (
 )
 
 // cancel ends one run, or takes out a job's waiting ones.
-func (e *Engine) cancel(ctx context.Context, inv bellhop.Invocation) ([]bellhop.CancelledRun, error) {
+func (e *Engine) cancel(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.CancelledRun, error) {
 	if err := checkKey(inv.Key); err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (e *Engine) cancel(ctx context.Context, inv bellhop.Invocation) ([]bellhop.
 		c.Run, c.Running = inv.Run, true
 		c.All = e.May(inv.Person, run.Service) == nil
 	} else {
-		if _, _, err := e.active.Load().job(inv.Service, inv.Job); err != nil {
+		if _, err := e.active.Load().offer(inv.Service, inv.Job); err != nil {
 			return nil, err
 		}
 		if err := e.May(inv.Person, inv.Service); err != nil {

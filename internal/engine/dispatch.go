@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -20,8 +22,10 @@ func (e *Engine) Claim(ctx context.Context, runner string, n int) ([]bellhop.Cla
 		return nil, time.Time{}, err
 	}
 	claims := make([]bellhop.Claim, 0, len(runs))
-	for _, r := range runs {
+	for i := range runs {
+		r := &runs[i]
 		ref := bellhop.LeaseRef{Run: r.Run.ID, Lease: r.Lease}
+		e.works.put(ref, workOf(&r.Run))
 		job, err := e.definition(ctx, r.Run.Digest)
 		if err != nil {
 			e.log.Error("a claimed run's definition can't be read", "run", r.Run.ID, "error", err)
@@ -31,7 +35,7 @@ func (e *Engine) Claim(ctx context.Context, runner string, n int) ([]bellhop.Cla
 			continue // otherwise its lease runs out, and it is claimed again
 		}
 		claims = append(claims, bellhop.Claim{
-			Task:  bellhop.Task{Run: r.Run.ID, Lease: r.Lease, Attempt: r.Run.Attempt, Job: job, Args: r.Run.Args, Principal: r.Principal},
+			Task:  bellhop.Task{Run: r.Run.ID, Lease: r.Lease, Attempt: r.Run.Attempt, Job: *job, Args: r.Run.Args, Principal: r.Principal},
 			Lease: e.lease,
 		})
 		e.bus.Publish(bellhop.TopicRun(r.Run.ID))
@@ -41,7 +45,13 @@ func (e *Engine) Claim(ctx context.Context, runner string, n int) ([]bellhop.Cla
 
 // Extend lengthens leases (bellhop.Dispatcher).
 func (e *Engine) Extend(ctx context.Context, refs []bellhop.LeaseRef) ([]bellhop.Extension, error) {
-	return e.store.Queue.Extend(ctx, refs, e.lease)
+	ext, err := e.store.Queue.Extend(ctx, refs, e.lease)
+	for i := range ext {
+		if ext[i].Lost {
+			e.works.drop(refs[i])
+		}
+	}
+	return ext, err
 }
 
 // Output stores output (bellhop.Dispatcher).
@@ -66,130 +76,45 @@ func (e *Engine) Finish(ctx context.Context, ref bellhop.LeaseRef, out bellhop.O
 		Ref: ref, Now: e.clock.Now(), End: out.End, ExitStatus: out.ExitStatus, Reason: out.Error,
 		Result: out.Result, Warnings: out.Warnings, Output: last,
 	}
-	decide(&end)
-	if out.End == bellhop.EndFailed || out.End == bellhop.EndCrashed { // maybe it is tried again
-		run, err := e.store.Records.Run(ctx, ref.Run)
-		if err != nil {
-			return err
-		}
-		before, err := e.before(ctx, ref.Run, out.End)
-		if err != nil {
-			return err
-		}
-		job, err := e.definition(ctx, run.Digest)
-		if err != nil {
-			return err
-		}
-		if out.End == bellhop.EndCrashed {
-			afterCrash(&end, job, before+1)
-		} else {
-			e.afterFailure(&end, job, before)
-		}
+	err := e.finish(ctx, &end)
+	if err == nil || errors.Is(err, bellhop.ErrLeaseLost) {
+		e.works.drop(ref)
+	}
+	return err
+}
+
+// finish takes one call of the store when an attempt succeeded and nothing
+// follows.
+func (e *Engine) finish(ctx context.Context, end *bellhop.Ending) error {
+	decide(end)
+	w, err := e.work(ctx, end.Ref)
+	if err != nil {
+		return err
+	}
+	job, err := e.definition(ctx, w.digest)
+	if bellhop.CodeOf(err) == bellhop.NotFound {
+		job, err = &bellhop.Job{}, nil // nothing is tried again, and nothing follows
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.again(ctx, end, job); err != nil {
+		return err
 	}
 	if end.State == bellhop.Waiting {
-		if err := e.unlessStopped(ctx, &end); err != nil {
+		if err := e.unlessStopped(ctx, end); err != nil {
 			return err
 		}
+	}
+	if err := e.follow(ctx, end, job, w); err != nil {
+		return err
 	}
 	return e.end(ctx, end)
 }
 
-// unlessStopped ends a run that would wait again, when somebody has asked for
-// its end meanwhile and was told that it is stopping.
-func (e *Engine) unlessStopped(ctx context.Context, end *bellhop.Ending) error {
-	ext, err := e.store.Queue.Extend(ctx, []bellhop.LeaseRef{end.Ref}, e.lease)
-	switch {
-	case err != nil:
-		return err
-	case ext[0].Lost:
-		return bellhop.ErrLeaseLost
-	case ext[0].Stop != nil:
-		end.End, end.Reason = ext[0].Stop.End, ext[0].Stop.Reason
-		end.Start, end.FreeAttempt = time.Time{}, false
-		decide(end)
-	}
-	return nil
-}
-
-// before counts the attempts of a run that ended like this one.
-func (e *Engine) before(ctx context.Context, id bellhop.RunID, end bellhop.End) (n int, err error) {
-	attempts, err := e.store.Records.Attempts(ctx, id)
-	for _, a := range attempts {
-		if a.End == end {
-			n++
-		}
-	}
-	return n, err
-}
-
-// decide sets what becomes of a run whose attempt ended in good order.
-func decide(end *bellhop.Ending) {
-	switch end.End {
-	case bellhop.EndSucceeded:
-		end.State = bellhop.Succeeded
-	case bellhop.EndTimedOut:
-		end.State = bellhop.TimedOut
-	case bellhop.EndCancelled:
-		end.State = bellhop.Cancelled
-	case bellhop.EndInterrupted: // burns no attempt
-		end.State, end.FreeAttempt = bellhop.Waiting, true
-		return
-	default:
-		end.State = bellhop.Failed
-	}
-	end.Report = bellhop.ReportOutcome
-	end.Verdict = verdict(end.State, end.End)
-}
-
-// maxBackoff is the longest pause before a failed run is tried again.
-const maxBackoff = time.Hour
-
-// afterFailure has a failed run wait for its next attempt, if the job says so
-// and it has not failed too often before.
-func (e *Engine) afterFailure(end *bellhop.Ending, job bellhop.Job, failures int) {
-	if failures >= job.Retries.Max {
-		return
-	}
-	pause := maxBackoff
-	if job.Retries.Backoff <= maxBackoff>>failures {
-		pause = job.Retries.Backoff << failures
-	}
-	pause += time.Duration(e.rand() * float64(pause) / 10) // so that what failed together does not return together
-	end.State, end.Start = bellhop.Waiting, end.Now.Add(pause)
-	end.Report, end.Verdict = "", nil
-	if job.Report.Retried {
-		end.Report = bellhop.ReportRetried
-	}
-}
-
-// afterCrash sets what becomes of a run that crashed for the crashes-th time.
-func afterCrash(end *bellhop.Ending, job bellhop.Job, crashes int) {
-	switch {
-	case job.OnCrash == bellhop.CrashFail:
-		end.Reason += "; the job says `on_crash: fail`, so it was not run again"
-	case crashes >= bellhop.MaxCrashes:
-		end.Reason += "; it has crashed " + times(crashes) + " and is not tried again"
-	default:
-		end.State = bellhop.Waiting
-		end.Report, end.Verdict = "", nil
-	}
-}
-
-func times(n int) string {
-	switch n {
-	case 1:
-		return "once"
-	case 2:
-		return "twice"
-	case 3:
-		return "three times"
-	}
-	return "many times"
-}
-
 // end writes an ending and tells those who wait for it.
-func (e *Engine) end(ctx context.Context, end bellhop.Ending) error {
-	errs, err := e.store.Queue.Finish(ctx, []bellhop.Ending{end})
+func (e *Engine) end(ctx context.Context, end *bellhop.Ending) error {
+	errs, err := e.store.Queue.Finish(ctx, []bellhop.Ending{*end})
 	if err != nil {
 		return err
 	}
@@ -199,7 +124,7 @@ func (e *Engine) end(ctx context.Context, end bellhop.Ending) error {
 	if end.State.Terminal() {
 		e.done(end.Ref.Run)
 	}
-	if end.Report != "" {
+	if end.Report != "" || len(end.Notify) > 0 {
 		e.bus.Publish(bellhop.TopicOutbox)
 	}
 	e.bus.Publish(bellhop.TopicQueue)
@@ -207,21 +132,54 @@ func (e *Engine) end(ctx context.Context, end bellhop.Ending) error {
 	return nil
 }
 
-// verdict words an outcome against the one before it.
-func verdict(state bellhop.State, end bellhop.End) func(bellhop.State) bellhop.Verdict {
-	return func(previous bellhop.State) bellhop.Verdict {
-		switch {
-		case state == bellhop.Succeeded && previous == bellhop.Failed:
-			return bellhop.Fixed
-		case state == bellhop.Succeeded:
-			return bellhop.Success
-		case end == bellhop.EndNotStarted || end == bellhop.EndCrashed:
-			return bellhop.Broken
-		case state == bellhop.Failed && previous == bellhop.Succeeded:
-			return bellhop.Regression
-		case state == bellhop.Failed:
-			return bellhop.Fail
-		}
-		return bellhop.Aborted
+// work is what is known of a claimed run, so that its end needs no reading.
+type work struct {
+	lease        int64
+	service, job string
+	digest       string
+	args         bellhop.Args
+}
+
+func workOf(r *bellhop.Run) work {
+	return work{service: r.Service, job: r.Job, digest: r.Digest, args: r.Args}
+}
+
+// works are what this engine has handed out.
+type works struct {
+	mu sync.Mutex
+	by map[bellhop.RunID]work
+}
+
+func (w *works) put(ref bellhop.LeaseRef, of work) {
+	of.lease = ref.Lease
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by == nil {
+		w.by = make(map[bellhop.RunID]work)
 	}
+	w.by[ref.Run] = of
+}
+
+func (w *works) drop(ref bellhop.LeaseRef) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by[ref.Run].lease == ref.Lease {
+		delete(w.by, ref.Run)
+	}
+}
+
+// work returns what is known of a run that somebody works: from memory, or
+// from the store when another life of the server handed it out.
+func (e *Engine) work(ctx context.Context, ref bellhop.LeaseRef) (work, error) {
+	e.works.mu.Lock()
+	w, ok := e.works.by[ref.Run]
+	e.works.mu.Unlock()
+	if ok && w.lease == ref.Lease {
+		return w, nil
+	}
+	run, err := e.store.Records.Run(ctx, ref.Run)
+	if bellhop.CodeOf(err) == bellhop.NotFound {
+		return work{}, bellhop.ErrLeaseLost
+	}
+	return workOf(&run), err
 }

@@ -16,11 +16,33 @@ func (e *Engine) Do(ctx context.Context, inv bellhop.Invocation) (bellhop.Answer
 	var err error
 	switch inv.Action {
 	case bellhop.ActionRun:
-		answer.Accepted, err = e.submit(ctx, inv)
+		answer.Accepted, err = e.submit(ctx, &inv)
 	case bellhop.ActionRetry:
-		answer.Accepted, err = e.retry(ctx, inv)
+		answer.Accepted, err = e.retry(ctx, &inv)
 	case bellhop.ActionCancel, bellhop.ActionCancelRun:
-		answer.Cancelled, err = e.cancel(ctx, inv)
+		answer.Cancelled, err = e.cancel(ctx, &inv)
+	case bellhop.ActionSuppress:
+		answer.Holds, err = e.suppress(ctx, &inv)
+	case bellhop.ActionPause:
+		answer.Holds, err = e.pause(ctx, &inv)
+	case bellhop.ActionUnsuppress:
+		answer.Holds, err = e.release(ctx, &inv, bellhop.HoldSuppress)
+	case bellhop.ActionResume:
+		answer.Holds, err = e.release(ctx, &inv, bellhop.HoldPause)
+	default:
+		err = e.tell(ctx, &inv, &answer)
+	}
+	if err != nil {
+		return bellhop.Answer{}, err
+	}
+	return answer, nil
+}
+
+// tell answers what changes nothing.
+func (e *Engine) tell(ctx context.Context, inv *bellhop.Invocation, answer *bellhop.Answer) (err error) {
+	switch inv.Action {
+	case bellhop.ActionSuppressions:
+		answer.Holds, err = e.suppressions(ctx, inv)
 	case bellhop.ActionStatus:
 		answer.Status, err = e.Status(ctx, inv.Person)
 	case bellhop.ActionRuns:
@@ -32,15 +54,16 @@ func (e *Engine) Do(ctx context.Context, inv bellhop.Invocation) (bellhop.Answer
 	case bellhop.ActionLogs:
 		answer.Run = inv.Run
 		_, err = e.Run(ctx, inv.Person, inv.Run)
+	case bellhop.ActionWhy:
+		var run bellhop.Run
+		run, err = e.Run(ctx, inv.Person, inv.Run)
+		answer.Why = &run
 	case bellhop.ActionWhoami:
 		answer.Text = e.whoami(inv.Person)
 	default:
 		err = bellhop.Errorf(bellhop.Internal, "the engine has no action %q", inv.Action)
 	}
-	if err != nil {
-		return bellhop.Answer{}, err
-	}
-	return answer, nil
+	return err
 }
 
 // checkKey refuses keys that no store should be asked to keep.

@@ -1,9 +1,11 @@
-// Package engine holds the use cases: authorise, submit, claim, extend,
-// finish, cancel. All rules live here; it knows no SQL, HTTP, NATS or Slack.
+// Package engine holds the use cases: authorise, submit, hold back, claim,
+// extend, finish, cancel, keep. All rules live here; it knows no SQL, HTTP,
+// NATS or Slack.
 package engine
 
 import (
 	"context"
+	crand "crypto/rand"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -20,6 +22,11 @@ type Options struct {
 	Clock bellhop.Clock // nil = the machine's
 	Log   *slog.Logger  // nil = discarded
 	Lease time.Duration // 0 = 30 s
+	// Server names this life of the server among those of its store; "" = at
+	// random.
+	Server string
+	// Sweep is how often it looks for what is not to be kept any more; 0 = 1 h.
+	Sweep time.Duration
 	// Jitter returns a number in [0, 1) by which pauses are spread; nil = random.
 	Jitter func() float64
 }
@@ -27,27 +34,25 @@ type Options struct {
 // Engine is the one place where it is decided what may be done and what
 // becomes of a run. It is safe for use by many goroutines.
 type Engine struct {
-	store *bellhop.Store
-	bus   bellhop.Bus
-	clock bellhop.Clock
-	log   *slog.Logger
-	lease time.Duration
-	rand  func() float64
+	store  *bellhop.Store
+	bus    bellhop.Bus
+	clock  bellhop.Clock
+	log    *slog.Logger
+	lease  time.Duration
+	server string
+	every  time.Duration // between two sweeps
+	rand   func() float64
 
-	active atomic.Pointer[catalog]
-	only   atomic.Pointer[onlyRuns]
-
-	defsMu sync.Mutex
-	defs   map[string]bellhop.Job // by digest
+	active  atomic.Pointer[catalog]
+	only    atomic.Pointer[onlyRuns]
+	defs    definitions
+	works   works
+	holds   holdCache
+	leading atomic.Bool // this server is the keeper
+	swept   cursors
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
-}
-
-// catalog is an activated configuration with its digests at hand.
-type catalog struct {
-	*bellhop.Catalog
-	digests map[string]string // "service/job" -> digest
 }
 
 // New returns an engine with an empty catalog.
@@ -61,88 +66,104 @@ func New(o Options) *Engine {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
+	if o.Server == "" {
+		o.Server = "engine-" + crand.Text()[:8]
+	}
+	if o.Sweep == 0 {
+		o.Sweep = time.Hour
+	}
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
 	}
-	e := &Engine{store: o.Store, bus: o.Bus, clock: o.Clock, log: o.Log, lease: o.Lease, rand: o.Jitter, defs: make(map[string]bellhop.Job)}
-	e.active.Store(&catalog{Catalog: &bellhop.Catalog{}})
+	e := &Engine{
+		store: o.Store, bus: o.Bus, clock: o.Clock, log: o.Log, lease: o.Lease,
+		server: o.Server, every: o.Sweep, rand: o.Jitter,
+	}
+	e.active.Store(newCatalog(&bellhop.Catalog{}))
 	return e
 }
 
 // Activate stores the catalog's definitions and makes it the one that new asks
-// are judged by. Runs already written keep the definition they name.
+// are judged by, and the store's newest. Runs already written keep the
+// definition they name.
 func (e *Engine) Activate(ctx context.Context, cat *bellhop.Catalog) error {
-	next := &catalog{Catalog: cat, digests: make(map[string]string)}
-	var defs []bellhop.Definition
-	for _, s := range cat.Services {
-		for _, j := range s.Jobs {
-			d := bellhop.Definition{Digest: j.Digest(), Job: j}
-			defs = append(defs, d)
-			next.digests[s.Name+"/"+j.Name] = d.Digest
-		}
-	}
-	if err := e.store.Definitions.PutDefinitions(ctx, defs); err != nil {
+	next := newCatalog(cat)
+	if err := e.store.Definitions.PutDefinitions(ctx, next.definitions()); err != nil {
 		return err
 	}
+	if e.only.Load() == nil { // what serves only its own asks owns nothing that happens by itself
+		err := e.store.Cluster.Activate(ctx, bellhop.Activation{Digest: cat.Digest, Server: e.server, At: e.clock.Now()})
+		if err != nil {
+			return err
+		}
+	}
 	e.active.Store(next)
+	if err := e.readHolds(ctx); err != nil {
+		e.log.Warn("reading what keeps runs back", "error", err) // it is told by receipts, and obeyed by the store
+	}
 	return nil
 }
 
 // Browse makes the catalog the one that access is judged by, without writing
 // anything: for a store that can only be read.
-func (e *Engine) Browse(cat *bellhop.Catalog) {
-	e.active.Store(&catalog{Catalog: cat, digests: make(map[string]string)})
-}
+func (e *Engine) Browse(cat *bellhop.Catalog) { e.active.Store(newCatalog(cat)) }
 
-// Start begins to look after lost leases: at once, and then every third of a
-// lease, until Stop.
+// Start begins to look after what must happen without anybody's asking, until
+// Stop: the leases of lost runners at once, and then every third of a lease;
+// deadlines; and what is not to be kept any more.
 func (e *Engine) Start(ctx context.Context) error {
 	if err := e.Reap(ctx); err != nil {
 		return err
 	}
+	if err := e.store.Cluster.Beat(ctx, e.server, beatFor); err != nil {
+		return err
+	}
 	ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	e.stopped.Go(func() {
-		for {
-			tick, stop := e.clock.NewTimer(e.lease / 3)
-			select {
-			case <-ctx.Done():
-				stop()
-				return
-			case <-tick:
-			}
-			if err := e.Reap(ctx); err != nil && ctx.Err() == nil {
-				e.log.Warn("looking for lost runs", "error", err)
-			}
-		}
-	})
+	e.repeat(ctx, e.lease/3, "looking for lost runs", e.Reap)
+	e.repeat(ctx, beatFor/3, "telling other servers of this one", e.beat)
+	e.stopped.Go(func() { e.expireLoop(ctx) })
+	if e.only.Load() == nil {
+		e.stopped.Go(func() { e.sweepLoop(ctx) })
+	}
 	return nil
 }
 
-// Stop ends what Start began. It may be called twice.
-func (e *Engine) Stop() {
-	if e.stop != nil {
-		e.stop()
-	}
-	e.stopped.Wait()
+// repeat does something every so often until ctx ends, for the first time
+// after one pause.
+func (e *Engine) repeat(ctx context.Context, every time.Duration, what string, do func(context.Context) error) {
+	e.stopped.Go(func() {
+		for e.sleep(ctx, every) {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				e.log.Warn(what, "error", err)
+			}
+		}
+	})
 }
 
-// definition returns a job's checked definition by its digest.
-func (e *Engine) definition(ctx context.Context, digest string) (bellhop.Job, error) {
-	e.defsMu.Lock()
-	job, ok := e.defs[digest]
-	e.defsMu.Unlock()
-	if ok {
-		return job, nil
+// sleep waits, and reports whether ctx goes on.
+func (e *Engine) sleep(ctx context.Context, d time.Duration) bool {
+	tick, stop := e.clock.NewTimer(d)
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-tick:
+		return ctx.Err() == nil
 	}
-	job, err := e.store.Definitions.Definition(ctx, digest)
-	if err != nil {
-		return bellhop.Job{}, err
+}
+
+// Stop ends what Start began, and gives up what this server had among others.
+// It may be called twice.
+func (e *Engine) Stop() {
+	if e.stop == nil {
+		e.stopped.Wait()
+		return
 	}
-	e.defsMu.Lock()
-	defer e.defsMu.Unlock()
-	if len(e.defs) > 10_000 { // reloaded very often: begin anew rather than grow
-		clear(e.defs)
+	e.stop()
+	e.stopped.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := e.store.Cluster.Beat(ctx, e.server, 0); err != nil {
+		e.log.Warn("telling other servers that this one is gone", "error", err) // they see it when its time is up
 	}
-	e.defs[digest] = job
-	return job, nil
 }

@@ -13,19 +13,43 @@ const statusWaiting = 100
 // outputPage is how many bytes of output are read at a time.
 const outputPage = 256 << 10
 
+// outputPoll is how often output is looked for without a hint: by another
+// server's runs there is none.
+const outputPoll = 250 * time.Millisecond
+
 // Status tells what happens now, as far as the person may see it.
 func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status, error) {
 	running, waiting, more, err := e.store.Records.Active(ctx, statusWaiting)
 	if err != nil {
 		return nil, err
 	}
-	return &bellhop.Status{Running: e.redact(p, running), Waiting: e.redact(p, waiting), More: more}, nil
+	now := e.clock.Now()
+	holds, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{}, now)
+	if err != nil {
+		return nil, err
+	}
+	fillWaits(waiting, holds, now)
+	s := &bellhop.Status{Running: e.redact(p, running), Waiting: e.redact(p, waiting), More: more, Holds: e.redactHolds(p, holds)}
+	newest, err := e.store.Cluster.Activated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if mine := e.active.Load().Digest; newest.Digest != "" && newest.Digest != mine {
+		s.Config = &newest
+	}
+	return s, nil
 }
 
 // Runs lists runs, newest first, as far as the person may see them.
 func (e *Engine) Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error) {
 	runs, err := e.store.Records.Runs(ctx, f)
-	return e.redact(p, runs), err
+	if err != nil {
+		return nil, err
+	}
+	if err := e.explain(ctx, runs); err != nil {
+		return nil, err
+	}
+	return e.redact(p, runs), nil
 }
 
 // Run returns one run that the person may see, else NotFound or NotAllowed.
@@ -34,11 +58,16 @@ func (e *Engine) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (b
 	if err != nil {
 		return bellhop.Run{}, err
 	}
-	return run, e.mayTouch(ctx, p, run)
+	if err := e.mayTouch(ctx, p, run); err != nil {
+		return run, err
+	}
+	one := []bellhop.Run{run}
+	err = e.explain(ctx, one)
+	return one[0], err
 }
 
 // ReadOutput calls fn with the pieces of a run's output after the given attempt
-// and seq, in order. With follow it goes on until the run has ended.
+// and seq, in order. With follow it goes on until the run has ended. Output that is not kept any more is NotFound.
 func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
 	if _, err := e.Run(ctx, p, id); err != nil {
 		return err
@@ -56,6 +85,9 @@ func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.Ru
 				return err
 			}
 			if len(chunks) == 0 {
+				if run.OutputForgotten && attempt == 0 && seq == 0 {
+					return errForgotten(id)
+				}
 				break
 			}
 			for _, c := range chunks {
@@ -68,7 +100,7 @@ func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.Ru
 		if !follow || run.State.Terminal() {
 			return nil
 		}
-		look, stop := e.clock.NewTimer(time.Second) // hints may be lost
+		look, stop := e.clock.NewTimer(outputPoll)
 		select {
 		case <-ctx.Done():
 			stop()
@@ -78,4 +110,8 @@ func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.Ru
 		}
 		stop()
 	}
+}
+
+func errForgotten(id bellhop.RunID) error {
+	return bellhop.Errorf(bellhop.NotFound, "the output of %s is not kept any more; how long it is, `keep:` in the configuration says", id)
 }

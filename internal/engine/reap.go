@@ -15,30 +15,43 @@ func (e *Engine) Reap(ctx context.Context) error {
 		return err
 	}
 	var faults error // of one run, which must not hold up the others
-	for _, l := range lost {
-		end := bellhop.Ending{
-			Ref: l.Ref, Now: e.clock.Now(), End: bellhop.EndCrashed,
-			Reason: "its runner " + l.Runner + " was lost while it ran",
-		}
-		if l.Stop != nil { // somebody wanted it gone: it is
-			end.End, end.Reason = l.Stop.End, l.Stop.Reason
-		}
-		decide(&end)
-		if l.Stop == nil {
-			job, err := e.definition(ctx, l.Run.Digest)
-			if err != nil && bellhop.CodeOf(err) != bellhop.NotFound { // what is not there is told when it is claimed
-				faults = errors.Join(faults, err)
-				continue
-			}
-			afterCrash(&end, job, l.Crashes+1)
-		}
-		if err := e.end(ctx, end); errors.Is(err, bellhop.ErrLeaseLost) {
-			continue
-		} else if err != nil {
+	for i := range lost {
+		state, err := e.reap(ctx, &lost[i])
+		if err != nil && !errors.Is(err, bellhop.ErrLeaseLost) {
 			faults = errors.Join(faults, err)
-			continue
 		}
-		e.log.Warn("a run's runner was lost", "run", l.Ref.Run, "runner", l.Runner, "now", end.State)
+		if err == nil {
+			e.log.Warn("a run's runner was lost", "run", lost[i].Ref.Run, "runner", lost[i].Runner, "now", state)
+		}
 	}
 	return faults
+}
+
+func (e *Engine) reap(ctx context.Context, l *bellhop.LostRun) (bellhop.State, error) {
+	end := bellhop.Ending{
+		Ref: l.Ref, Now: e.clock.Now(), End: bellhop.EndCrashed,
+		Reason: "its runner " + l.Runner + " was lost while it ran",
+	}
+	if l.Stop != nil { // somebody wanted it gone: it is
+		end.End, end.Reason = l.Stop.End, l.Stop.Reason
+	}
+	decide(&end)
+	job, err := e.definition(ctx, l.Run.Digest)
+	if bellhop.CodeOf(err) == bellhop.NotFound { // which is told when it is claimed
+		job, err = &bellhop.Job{}, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if l.Stop == nil {
+		afterCrash(&end, job, l.Crashes+1)
+	}
+	if err := e.follow(ctx, &end, job, workOf(&l.Run)); err != nil {
+		return "", err
+	}
+	err = e.end(ctx, &end)
+	if err == nil {
+		e.works.drop(l.Ref)
+	}
+	return end.State, err
 }

@@ -2,36 +2,44 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
 )
 
 // submit writes a run for an invocation, or adds its ask to a waiting one.
-func (e *Engine) submit(ctx context.Context, inv bellhop.Invocation) (*bellhop.Accepted, error) {
-	cat := e.active.Load()
-	job, digest, err := cat.job(inv.Service, inv.Job)
+func (e *Engine) submit(ctx context.Context, inv *bellhop.Invocation) (*bellhop.Accepted, error) {
+	o, err := e.active.Load().offer(inv.Service, inv.Job)
 	if err != nil {
 		return nil, err
 	}
 	if err := e.May(inv.Person, inv.Service); err != nil {
 		return nil, err
 	}
-	now := e.clock.Now()
-	spec := bellhop.RunSpec{
-		Service: inv.Service, Job: inv.Job, Digest: digest, Args: inv.Args, Start: now.Add(inv.Delay),
-		MergeKey:       mergeKey(digest, inv.Args),
-		ConcurrencyKey: concurrencyKey(job, inv.Args),
-		Concurrency:    job.Concurrency,
+	spec := o.spec(inv.Args, e.clock.Now().Add(inv.Delay))
+	spec.MaxDelay = inv.MaxDelay
+	if inv.Priority != nil {
+		spec.Priority = *inv.Priority
 	}
-	return e.write(ctx, inv, *job, spec)
+	switch inv.OnRepeat {
+	case bellhop.OnRepeatMerge, "":
+		spec.MergeKey = o.mergeKey(inv.Args)
+	case bellhop.OnRepeatQueue:
+	case bellhop.OnRepeatReject:
+		// What it makes may be joined: by an ask that merges.
+		spec.MergeKey = o.mergeKey(inv.Args)
+		spec.AlikeKey, spec.Reject = o.alikeKey(inv.Args), true
+	default:
+		return nil, bellhop.Errorf(bellhop.Invalid, "on_repeat %q does not exist; it is merge, queue or reject", inv.OnRepeat)
+	}
+	return e.write(ctx, inv, o, spec)
 }
 
-// retry writes a new run with the arguments of an old one, under the job's
-// present definition.
-func (e *Engine) retry(ctx context.Context, inv bellhop.Invocation) (*bellhop.Accepted, error) {
+// retry writes a new run with the arguments of an old one, some of them
+// replaced, under the job's present definition.
+func (e *Engine) retry(ctx context.Context, inv *bellhop.Invocation) (*bellhop.Accepted, error) {
 	old, err := e.store.Records.Run(ctx, inv.Run)
 	if err != nil {
 		return nil, err
@@ -42,24 +50,51 @@ func (e *Engine) retry(ctx context.Context, inv bellhop.Invocation) (*bellhop.Ac
 	if !old.State.Terminal() {
 		return nil, bellhop.Errorf(bellhop.Conflict, "%s is %s: only a finished run can be retried", old.ID, old.State)
 	}
-	job, digest, err := e.active.Load().job(old.Service, old.Job)
+	o, err := e.active.Load().offer(old.Service, old.Job)
 	if err != nil {
 		return nil, err
 	}
-	if digest != old.Digest { // the parameters may have changed since
-		if old.Args, err = job.Bind(old.Args); err != nil {
-			return nil, bellhop.Errorf(bellhop.Conflict, "%s can't be retried, since its job has changed: %w", old.ID, err)
+	args := old.Args
+	if o.digest != old.Digest || len(inv.Args) > 0 {
+		if args, err = replaced(o.job, old, inv.Args); err != nil {
+			return nil, err
 		}
 	}
-	return e.write(ctx, inv, *job, bellhop.RunSpec{
-		Service: old.Service, Job: old.Job, Digest: digest, Args: old.Args, Start: e.clock.Now(),
-		ConcurrencyKey: concurrencyKey(job, old.Args),
-		Concurrency:    job.Concurrency,
-		RetryOf:        old.ID,
-	})
+	spec := o.spec(args, e.clock.Now())
+	spec.RetryOf = old.ID
+	return e.write(ctx, inv, o, spec)
 }
 
-func (e *Engine) write(ctx context.Context, inv bellhop.Invocation, job bellhop.Job, spec bellhop.RunSpec) (*bellhop.Accepted, error) {
+// replaced returns an old run's arguments with some of them replaced, bound by
+// the job as it is now.
+func replaced(job *bellhop.Job, old bellhop.Run, with bellhop.Args) (bellhop.Args, error) {
+	args := maps.Clone(old.Args)
+	if args == nil {
+		args = bellhop.Args{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(with)) {
+		v := with[name]
+		p, ok := job.Param(name)
+		if !ok {
+			_, err := job.Bind(bellhop.Args{name: v}) // says which there are
+			return nil, err
+		}
+		if p.Type == bellhop.TypeList && !v.IsList() {
+			v = bellhop.List(strings.Fields(v.Text)...) // as people write a list
+		}
+		if err := p.Check(v); err != nil {
+			return nil, err
+		}
+		args[name] = v
+	}
+	bound, err := job.Bind(args)
+	if err != nil { // the parameters have changed since
+		return nil, bellhop.Errorf(bellhop.Conflict, "%s can't be retried, since its job has changed: %w", old.ID, err)
+	}
+	return bound, nil
+}
+
+func (e *Engine) write(ctx context.Context, inv *bellhop.Invocation, o *offer, spec bellhop.RunSpec) (*bellhop.Accepted, error) {
 	if err := checkKey(inv.Key); err != nil {
 		return nil, err
 	}
@@ -73,15 +108,51 @@ func (e *Engine) write(ctx context.Context, inv bellhop.Invocation, job bellhop.
 		return nil, notAccepted(err)
 	}
 	got := done[0]
-	if got.How == bellhop.Repeated && got.Run == 0 {
+	switch {
+	case got.How == bellhop.Rejected:
+		return nil, e.rejected(ctx, got.Run)
+	case got.How == bellhop.Repeated && got.Run == 0:
 		return nil, bellhop.Errorf(bellhop.Conflict, "the key of this request was used before, for something that was no run; use a new one")
 	}
 	e.mine(got.Run)
 	e.bus.Publish(bellhop.TopicQueue)
-	return &bellhop.Accepted{
+	a := &bellhop.Accepted{
 		Run: got.Run, How: got.How, Start: got.Start, Behind: got.Behind, Ended: got.Ended,
-		Job: spec.Service + " " + spec.Job, Rule: job.Report,
-	}, nil
+		Job: spec.Service + " " + spec.Job, Rule: o.job.Report,
+	}
+	if !got.Ended {
+		a.Hold = lastHold(e.knownHolds(), &spec, later(now, got.Start))
+	}
+	return a, nil
+}
+
+// rejected words that the same is asked for already: by which run, and what
+// that does. A key that comes again is told so again, when the run may have
+// ended.
+func (e *Engine) rejected(ctx context.Context, id bellhop.RunID) error {
+	run, err := e.store.Records.Run(ctx, id)
+	if err != nil {
+		return bellhop.Errorf(bellhop.Conflict, "not accepted: %s does the same already; ask again when it has ended", id)
+	}
+	name := run.Service + " " + run.Job
+	if run.State.Terminal() {
+		return bellhop.Errorf(bellhop.Conflict, "not accepted: %s did the same (%s) when this was asked; it has ended since, so ask again", id, name)
+	}
+	does := "waits to be approved"
+	switch run.State {
+	case bellhop.Waiting:
+		does = "waits"
+		if run.Start.After(e.clock.Now()) {
+			does = "waits until " + e.say(run.Start)
+		}
+	case bellhop.Running:
+		does = "is running"
+		if run.Started != nil {
+			does = "has been running since " + e.say(*run.Started)
+		}
+	}
+	return bellhop.Errorf(bellhop.Conflict, "not accepted: %s, for %s, does the same (%s) and %s; ask again when it has ended, or cancel it (cancel %s)",
+		id, run.AskedBy, name, does, id)
 }
 
 // notAccepted words a failure to write a request down: whoever asked must know
@@ -92,37 +163,4 @@ func notAccepted(err error) error {
 		code = bellhop.Unavailable
 	}
 	return bellhop.Errorf(code, "not accepted: %w", err)
-}
-
-// job returns a job of the catalog with its digest.
-func (c *catalog) job(service, name string) (*bellhop.Job, string, error) {
-	if s, ok := c.Service(service); ok {
-		if j, ok := s.Job(name); ok {
-			return j, c.digests[service+"/"+name], nil
-		}
-	}
-	return nil, "", bellhop.Errorf(bellhop.NotFound, "there is no job %s %s in the configuration (see: help)", service, name)
-}
-
-// mergeKey is equal for runs of the same definition and arguments.
-func mergeKey(digest string, args bellhop.Args) string {
-	b, err := json.Marshal(args)
-	if err != nil {
-		return "" // cannot be: Args are texts; and no merging is always right
-	}
-	sum := sha256.Sum256(append([]byte(digest), b...))
-	return string(sum[:16])
-}
-
-// concurrencyKey is what a job's runs take turns by: the job itself, or the
-// configured template, which jobs of one service may share.
-func concurrencyKey(job *bellhop.Job, args bellhop.Args) string {
-	if job.ConcurrencyKey == "" {
-		return job.Service + "/" + job.Name
-	}
-	var pairs []string
-	for name, v := range args {
-		pairs = append(pairs, "{"+name+"}", v.String())
-	}
-	return job.Service + ":" + strings.NewReplacer(pairs...).Replace(job.ConcurrencyKey)
 }

@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// suppress keeps the runs of a job or service from starting for a time.
+func (e *Engine) suppress(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.Hold, error) {
+	if err := e.mayHold(inv); err != nil {
+		return nil, err
+	}
+	now := e.clock.Now()
+	from, until, err := window(inv.From, inv.Until, now.In(e.active.Load().zone()))
+	if err != nil {
+		return nil, err
+	}
+	h := newHold(bellhop.HoldSuppress, inv, now)
+	h.From, h.Until = from, until
+	return e.putHold(ctx, inv.Key, h)
+}
+
+// pause keeps the runs of a job or service from starting until somebody
+// resumes it. What is paused already stays so, by one hold.
+func (e *Engine) pause(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.Hold, error) {
+	if err := e.mayHold(inv); err != nil {
+		return nil, err
+	}
+	now := e.clock.Now()
+	there, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{Kind: bellhop.HoldPause, Service: inv.Service, Job: &inv.Job}, now)
+	if err != nil {
+		return nil, notAccepted(err)
+	}
+	for _, h := range there {
+		if h.Args.Equal(inv.Args) && h.Open(now) {
+			return []bellhop.Hold{h}, nil
+		}
+	}
+	h := newHold(bellhop.HoldPause, inv, now)
+	h.From = now
+	return e.putHold(ctx, inv.Key, h)
+}
+
+func newHold(kind bellhop.HoldKind, inv *bellhop.Invocation, now time.Time) bellhop.Hold {
+	h := bellhop.Hold{Kind: kind, Service: inv.Service, Job: inv.Job, By: inv.Person.Principal(), At: now}
+	if len(inv.Args) > 0 {
+		h.Args = inv.Args
+	}
+	return h
+}
+
+func (e *Engine) putHold(ctx context.Context, key string, h bellhop.Hold) ([]bellhop.Hold, error) {
+	h, err := e.store.Holds.PutHold(ctx, key, h)
+	if err != nil {
+		return nil, notAccepted(err)
+	}
+	e.heldAnew(ctx)
+	return []bellhop.Hold{h}, nil
+}
+
+// release ends windows or pauses: those made for the job, or for the service
+// as a whole, or one by its number. None to end is no error.
+func (e *Engine) release(ctx context.Context, inv *bellhop.Invocation, kind bellhop.HoldKind) ([]bellhop.Hold, error) {
+	if err := checkKey(inv.Key); err != nil {
+		return nil, err
+	}
+	now := e.clock.Now()
+	f := bellhop.HoldFilter{ID: inv.Hold, Kind: kind, Service: inv.Service}
+	if len(inv.Args) > 0 {
+		f.Args = inv.Args
+	}
+	if inv.Hold == 0 {
+		f.Job = &inv.Job
+		if err := e.mayChange(inv); err != nil {
+			return nil, err
+		}
+	} else if err := e.mayRelease(ctx, inv, kind, now); err != nil {
+		return nil, err
+	}
+	ended, err := e.store.Holds.EndHolds(ctx, inv.Key, f, inv.Person.Principal(), now)
+	if err != nil {
+		return nil, notAccepted(err)
+	}
+	e.heldAnew(ctx)
+	return ended, nil
+}
+
+// mayRelease is the gate for one hold by its number.
+func (e *Engine) mayRelease(ctx context.Context, inv *bellhop.Invocation, kind bellhop.HoldKind, now time.Time) error {
+	there, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{ID: inv.Hold, Over: true}, now)
+	if err != nil {
+		return notAccepted(err)
+	}
+	if len(there) == 0 {
+		return bellhop.Errorf(bellhop.NotFound, "there is no suppression %d (see: suppressions)", inv.Hold)
+	}
+	h := there[0]
+	at := *inv
+	at.Service = h.Service
+	if err := e.mayChange(&at); err != nil {
+		return err
+	}
+	if h.Kind == kind {
+		return nil
+	}
+	what := h.Service
+	if h.Job != "" {
+		what += " " + h.Job
+	}
+	if h.Kind == bellhop.HoldPause {
+		return bellhop.Errorf(bellhop.Invalid, "%d is a pause of %s, not a suppression; it is ended by: resume %s", h.ID, what, what)
+	}
+	return bellhop.Errorf(bellhop.Invalid, "%d is a suppression of %s, not a pause; it is ended by: unsuppress %d", h.ID, what, h.ID)
+}
+
+// suppressions lists what keeps runs back, now or later, of a job, a service
+// or everything.
+func (e *Engine) suppressions(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.Hold, error) {
+	f := bellhop.HoldFilter{Service: inv.Service}
+	if inv.Job != "" {
+		f.Job = &inv.Job
+	}
+	all, err := e.store.Holds.Holds(ctx, f, e.clock.Now())
+	return e.redactHolds(inv.Person, all), err
+}
+
+// mayHold says whether the person may have a job or service kept back.
+func (e *Engine) mayHold(inv *bellhop.Invocation) error {
+	if err := checkKey(inv.Key); err != nil {
+		return err
+	}
+	cat := e.active.Load()
+	if _, ok := cat.Service(inv.Service); !ok {
+		return bellhop.Errorf(bellhop.NotFound, "there is no service %s in the configuration (see: help)", inv.Service)
+	}
+	if inv.Job != "" {
+		if _, err := cat.offer(inv.Service, inv.Job); err != nil {
+			return err
+		}
+	}
+	return e.mayChange(inv)
+}
+
+// mayChange is the gate for what keeps a whole job or service back. An entry
+// stands for its service's wish that whoever may use it may do this; built in,
+// it is for those whom the installation knows.
+func (e *Engine) mayChange(inv *bellhop.Invocation) error {
+	if err := e.May(inv.Person, inv.Service); err != nil {
+		return err
+	}
+	if inv.Entry == "" && !inv.Person.Listed {
+		return bellhop.Errorf(bellhop.NotAllowed,
+			"%s is a guest here and may not have %s kept back or let go. People whose key is in authorized_keys may, and who runs the server",
+			inv.Person.Principal(), inv.Service)
+	}
+	return nil
+}
+
+// holdsFresh is how old what a receipt is told by may be, where other servers
+// make holds too.
+const holdsFresh = time.Second
+
+// holdCache remembers what keeps runs back, for receipts: nobody waits for a
+// store to tell it. Queue.Claim does not rely on it.
+type holdCache struct {
+	now     atomic.Pointer[heldNow]
+	reading atomic.Bool
+	mu      sync.Mutex // one reading at a time, so that a later one wins
+}
+
+type heldNow struct {
+	holds []bellhop.Hold
+	at    time.Time
+}
+
+// knownHolds returns what keeps runs back as far as is known, and has it read
+// anew in the background when others may have changed it.
+func (e *Engine) knownHolds() []bellhop.Hold {
+	known := e.holds.now.Load()
+	if known == nil {
+		return nil
+	}
+	if age := e.clock.Now().Sub(known.at); e.store.Shared && (age > holdsFresh || age < 0) && e.holds.reading.CompareAndSwap(false, true) {
+		e.stopped.Go(func() {
+			defer e.holds.reading.Store(false)
+			ctx, cancel := context.WithTimeout(context.Background(), 10*holdsFresh)
+			defer cancel()
+			_ = e.readHolds(ctx) // the next receipt tries again
+		})
+	}
+	return known.holds
+}
+
+func (e *Engine) readHolds(ctx context.Context) error {
+	e.holds.mu.Lock()
+	defer e.holds.mu.Unlock()
+	now := e.clock.Now()
+	holds, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{}, now)
+	if err == nil {
+		e.holds.now.Store(&heldNow{holds, now})
+	}
+	return err
+}
+
+// heldAnew tells everybody that something else keeps runs back now.
+func (e *Engine) heldAnew(ctx context.Context) {
+	if err := e.readHolds(ctx); err != nil {
+		e.log.Warn("reading what keeps runs back", "error", err)
+	}
+	e.bus.Publish(bellhop.TopicQueue)
+}
+
+// lastHold returns what keeps a run back from the given time on, nil if
+// nothing is known to: where one hold follows another, the one that lets the
+// run go in the end.
+func lastHold(holds []bellhop.Hold, run *bellhop.RunSpec, at time.Time) *bellhop.Hold {
+	var last *bellhop.Hold
+	for {
+		var longest *bellhop.Hold
+		for i := range holds {
+			h := &holds[i]
+			if h.Open(at) && h.Covers(run.Service, run.Job, run.Args) && (longest == nil || outlasts(h, longest)) {
+				longest = h
+			}
+		}
+		if longest == nil {
+			break
+		}
+		last = longest
+		if last.Until.IsZero() {
+			break
+		}
+		at = last.Until
+	}
+	if last == nil {
+		return nil
+	}
+	h := *last
+	return &h
+}
+
+// outlasts reports whether h ends after other.
+func outlasts(h, other *bellhop.Hold) bool {
+	return !other.Until.IsZero() && (h.Until.IsZero() || h.Until.After(other.Until))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+const (
+	// beatFor is how long a server counts as alive, or has a role, after it
+	// last said so; it says so every third of that.
+	beatFor = 15 * time.Second
+	// expirePoll is how often passed deadlines are looked for at least.
+	expirePoll = time.Second
+	// expireStep is how many runs are given up in one change.
+	expireStep = 100
+)
+
+// expiredReason is what the record says of runs that were given up.
+const expiredReason = "it had not started by its deadline"
+
+// beat says that this server lives, and takes or keeps what one server does
+// for all. Two that do it at a time do no harm.
+func (e *Engine) beat(ctx context.Context) error {
+	if err := e.store.Cluster.Beat(ctx, e.server, beatFor); err != nil {
+		return err
+	}
+	return e.lead(ctx)
+}
+
+func (e *Engine) lead(ctx context.Context) error {
+	leading, err := e.store.Cluster.Lead(ctx, bellhop.RoleKeeper, e.server, beatFor)
+	if err == nil && e.leading.Swap(leading) != leading {
+		e.log.Debug("the keeper's role", "server", e.server, "mine", leading)
+	}
+	return err
+}
+
+// expireLoop gives up runs whose deadline passes: then, or when nobody was told
+// of it at most one poll later.
+func (e *Engine) expireLoop(ctx context.Context) {
+	if err := e.lead(ctx); err != nil && ctx.Err() == nil {
+		e.log.Warn("taking the keeper's role", "error", err)
+	}
+	for wait := time.Duration(0); e.sleep(ctx, wait); {
+		wait = expirePoll
+		if !e.leading.Load() {
+			continue
+		}
+		next, err := e.Expire(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.log.Warn("looking for passed deadlines", "error", err)
+		}
+		if !next.IsZero() {
+			wait = min(wait, max(time.Millisecond, next.Sub(e.clock.Now())))
+		}
+	}
+}
+
+// Expire gives up the runs whose deadline has passed, and returns the next one.
+func (e *Engine) Expire(ctx context.Context) (next time.Time, err error) {
+	for {
+		gone, next, err := e.store.Queue.Expire(ctx, e.clock.Now(), expireStep, expiredReason)
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, id := range gone {
+			e.done(id)
+			e.bus.Publish(bellhop.TopicRun(id))
+		}
+		if len(gone) > 0 {
+			e.bus.Publish(bellhop.TopicOutbox)
+			e.bus.Publish(bellhop.TopicQueue) // others of their keys may go first now
+		}
+		if len(gone) < expireStep {
+			return next, nil
+		}
+	}
+}

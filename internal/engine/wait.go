@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// explain fills in why those of the runs wait that do.
+func (e *Engine) explain(ctx context.Context, runs []bellhop.Run) error {
+	waits := false
+	for i := range runs {
+		waits = waits || runs[i].State == bellhop.Waiting || runs[i].State == bellhop.Held
+	}
+	if !waits {
+		return nil
+	}
+	now := e.clock.Now()
+	holds, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{}, now)
+	if err == nil {
+		fillWaits(runs, holds, now)
+	}
+	return err
+}
+
+func fillWaits(runs []bellhop.Run, holds []bellhop.Hold, now time.Time) {
+	for i := range runs {
+		runs[i].Wait = waitOf(&runs[i], holds, now)
+	}
+}
+
+// waitOf says why a run has not started, nil when it has. Of several reasons it
+// is the one that lasts longest as far as is known: what nobody knows the end
+// of counts less than a time to come, except for a pause.
+func waitOf(r *bellhop.Run, holds []bellhop.Hold, now time.Time) *bellhop.Wait {
+	switch r.State {
+	case bellhop.Held:
+		return &bellhop.Wait{Reason: bellhop.WaitApproval}
+	case bellhop.Waiting:
+	default:
+		return nil
+	}
+	spec := bellhop.RunSpec{Service: r.Service, Job: r.Job, Args: r.Args}
+	if h := lastHold(holds, &spec, later(now, r.Start)); h != nil {
+		w := &bellhop.Wait{Reason: bellhop.WaitSuppressed, Until: h.Until, Hold: h}
+		if h.Kind == bellhop.HoldPause {
+			w.Reason = bellhop.WaitPaused
+		}
+		return w
+	}
+	switch {
+	case r.Start.After(now) && r.Attempt > 0:
+		return &bellhop.Wait{Reason: bellhop.WaitBackoff, Until: r.Start, After: r.Error}
+	case r.Start.After(now):
+		return &bellhop.Wait{Reason: bellhop.WaitDelay, Until: r.Start}
+	case r.Behind != 0:
+		return &bellhop.Wait{Reason: bellhop.WaitConcurrency, Behind: r.Behind}
+	}
+	return &bellhop.Wait{Reason: bellhop.WaitPlace}
+}
