@@ -33,6 +33,8 @@ var edges = []edge{
 	{"internal/executor/shell", []string{"internal/executor/shell/script", "internal/proc"},
 		"it compiles scripts and ends process groups"},
 	{"internal/runner/watchdog", []string{"internal/proc"}, "it ends process groups"},
+	{"internal/store/sqlite", []string{"internal/fault"},
+		"a fault in the midst of a group commit can't be a decorator's; the call is empty without the build tag chaos"},
 }
 
 // never are imports between packages that no edge allows, whatever comes.
@@ -100,6 +102,7 @@ var stdlibOnly = []struct{ pkg, why string }{
 	{"internal/engine", "the rules must not depend on how anything is stored, sent or shown"},
 	{"internal/router", "understanding a line needs no machinery"},
 	{"internal/runner", "a runner will work on other machines, with nothing but its port"},
+	{"internal/fault", "it stands around ports, and knows none of their drivers"},
 	{"internal/reporter", "it knows destinations by their port alone"},
 	{"internal/session", "it knows reports by the root package alone"},
 	{"internal/bus", "a hint needs no machinery; a driver with a dependency gets a folder of its own"},

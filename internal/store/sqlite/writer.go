@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/fault"
 )
 
 // maxGroup bounds how many operations share a commit.
@@ -200,9 +201,11 @@ func (t *tx) transact(group []*op) (err error) {
 			return t.undo(err)
 		}
 	}
+	fault.At(fault.CommitBefore)
 	if _, err := t.c.exec("COMMIT"); err != nil {
 		return t.undo(err)
 	}
+	fault.At(fault.CommitAfter)
 	for _, act := range t.acts {
 		act()
 	}

@@ -1,0 +1,6 @@
+//go:build !chaos
+
+package fault
+
+// At passes a point.
+func At(Point) {}
