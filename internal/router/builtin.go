@@ -2,6 +2,8 @@ package router
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -13,15 +15,37 @@ type builtin struct {
 	service string // ActionHelp: of this service
 }
 
-// builtinCommand is a row of help.
+// builtinCommand is a row of help, and a way to say it.
 type builtinCommand struct {
 	text, shown, help string
 	builtin           builtin
 }
 
+// The parameters of built-in commands: what a name says decides how its value
+// is read, what is asked for when it is missing, and how it is completed.
+const (
+	takesRun     = "run"
+	takesService = "service"
+	takesJob     = "job"
+	takesFrom    = "from"
+	takesUntil   = "until"
+	takesChanges = "changes"
+)
+
+// The ways to suppress, as they are shown.
+const (
+	suppressUntil = "suppress SERVICE [JOB] until TIME"
+	suppressFrom  = "suppress SERVICE [JOB] from TIME until TIME"
+)
+
 // builtinCommands returns the built-in commands in the order of help. An empty
-// help keeps a row out of it.
+// help keeps a row out of it: another row tells of that way, too.
 func builtinCommands() []builtinCommand {
+	const (
+		unsuppress = "unsuppress SERVICE [JOB]"
+		pause      = "pause SERVICE [JOB]"
+		resume     = "resume SERVICE [JOB]"
+	)
 	return []builtinCommand{
 		{"help", "help", "", builtin{action: bellhop.ActionHelp}},
 		{"help [service]", "help SERVICE", "what a service can do", builtin{action: bellhop.ActionHelp}},
@@ -29,8 +53,22 @@ func builtinCommands() []builtinCommand {
 		{"runs", "runs", "the latest runs", builtin{action: bellhop.ActionRuns}},
 		{"runs mine", "runs mine", "the latest runs that you asked for", builtin{action: bellhop.ActionRuns, mine: true}},
 		{"logs [run]", "logs RUN", "the output of a run", builtin{action: bellhop.ActionLogs}},
+		{"why [run]", "why RUN", "why a run has not started", builtin{action: bellhop.ActionWhy}},
 		{"cancel [run]", "cancel RUN", "ends a run", builtin{action: bellhop.ActionCancelRun}},
 		{"retry [run]", "retry RUN", "does a run once more", builtin{action: bellhop.ActionRetry}},
+		{"retry [run] with [changes...]", "retry RUN with NAME=VALUE ...", "the same with other arguments", builtin{action: bellhop.ActionRetry}},
+		{"pause [service]", pause, "starts nothing of it until it is resumed", builtin{action: bellhop.ActionPause}},
+		{"pause [service] [job]", pause, "", builtin{action: bellhop.ActionPause}},
+		{"resume [service]", resume, "lets it start again", builtin{action: bellhop.ActionResume}},
+		{"resume [service] [job]", resume, "", builtin{action: bellhop.ActionResume}},
+		{"suppress [service] until [until]", suppressUntil, "starts nothing of it until then", builtin{action: bellhop.ActionSuppress}},
+		{"suppress [service] [job] until [until]", suppressUntil, "", builtin{action: bellhop.ActionSuppress}},
+		{"suppress [service] from [from] until [until]", suppressFrom, "the same, from a time on", builtin{action: bellhop.ActionSuppress}},
+		{"suppress [service] [job] from [from] until [until]", suppressFrom, "", builtin{action: bellhop.ActionSuppress}},
+		{"suppressions", "suppressions", "what is suppressed or paused", builtin{action: bellhop.ActionSuppressions}},
+		{"unsuppress [service]", unsuppress, "ends what is suppressed", builtin{action: bellhop.ActionUnsuppress}},
+		{"unsuppress [service]", "unsuppress NUMBER", "ends one of the suppressions", builtin{action: bellhop.ActionUnsuppress}},
+		{"unsuppress [service] [job]", unsuppress, "", builtin{action: bellhop.ActionUnsuppress}},
 		{"whoami", "whoami", "who you are to Bellhop", builtin{action: bellhop.ActionWhoami}},
 	}
 }
@@ -42,30 +80,130 @@ func (r *Router) addBuiltins() {
 	}
 }
 
+// invokeBuiltin reads what a built-in command's parameters took.
 func (r *Router) invokeBuiltin(m *match, lf *leaf) (bellhop.Invocation, error) {
 	inv := bellhop.Invocation{Action: lf.builtin.action, Service: lf.builtin.service, Mine: lf.builtin.mine}
 	if len(lf.pattern.params(0)) == 0 {
 		return inv, nil
 	}
-	arg := m.line.rest(m.rest)
-	if inv.Action == bellhop.ActionHelp {
-		s := r.byName[fold(arg)]
+	args := m.args(lf)
+	for _, name := range lf.pattern.params(0) {
+		if err := r.takeBuiltin(&inv, name, args[name], m.line); err != nil {
+			return bellhop.Invocation{}, err
+		}
+	}
+	return inv, nil
+}
+
+// takeBuiltin puts the value of one parameter of a built-in command into the
+// invocation.
+func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Value, l *line) (err error) {
+	switch name {
+	case takesRun:
+		inv.Run, err = runID(inv.Action, v.Text)
+	case takesService:
+		if inv.Action == bellhop.ActionUnsuppress && isNumber(v.Text) {
+			inv.Hold, err = holdNumber(v.Text)
+			return err
+		}
+		s := r.byName[fold(v.Text)]
 		if s == nil {
-			return bellhop.Invocation{}, r.noService(arg)
+			return r.noService(l.value(l.words[0]), v.Text, len(l.words) > 2)
 		}
 		inv.Service = s.Name
-		return inv, nil
+	case takesJob:
+		if inv.Hold != 0 {
+			return bellhop.Errorf(bellhop.Invalid, "a number says by itself which suppression is meant: write `unsuppress %d`, or `unsuppress SERVICE JOB`", inv.Hold)
+		}
+		inv.Job, err = r.byName[fold(inv.Service)].jobNamed(v.Text)
+	case takesFrom:
+		inv.From, err = timeText(name, v)
+	case takesUntil:
+		inv.Until, err = timeText(name, v)
+	case takesChanges:
+		inv.Args, err = changes(v.List, inv.Run)
 	}
-	id, err := bellhop.ParseRunID(arg)
-	if err != nil {
-		return bellhop.Invocation{}, err
+	return err
+}
+
+func runID(action bellhop.Action, text string) (bellhop.RunID, error) {
+	id, err := bellhop.ParseRunID(text)
+	if err != nil && action == bellhop.ActionWhy {
+		return 0, bellhop.Errorf(bellhop.NotFound, "`why` with anything but a run's id, such as `why 00002a`, is not available yet; `runs` lists the latest runs")
 	}
-	inv.Run = id
-	return inv, nil
+	return id, err
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+func holdNumber(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 {
+		return 0, bellhop.Errorf(bellhop.NotFound, "there is no suppression %s; `suppressions` lists them with their numbers", echo(s))
+	}
+	return n, nil
+}
+
+// changes reads the words of `retry RUN with ...`, each name=value.
+func changes(words []string, run bellhop.RunID) (bellhop.Args, error) {
+	if len(words) == 0 {
+		return nil, bellhop.Errorf(bellhop.Invalid, "with what? Write `retry %s with NAME=VALUE`, or `retry %s` for the same again", run, run)
+	}
+	args := bellhop.Args{}
+	for _, w := range words {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || !isParamName(name) {
+			return nil, bellhop.Errorf(bellhop.Invalid, "%s is not NAME=VALUE; quotes go around both when there is a space in it: `retry %s with \"name=two words\"`", echo(w), run)
+		}
+		if opensQuote(value) {
+			return nil, bellhop.Errorf(bellhop.Invalid, "%s has a quote that does not end there; quotes go around both name and value: `retry %s with \"name=two words\"`", echo(w), run)
+		}
+		if _, twice := args[name]; twice {
+			return nil, bellhop.Errorf(bellhop.Invalid, "%s is given twice; write it once", echo(name))
+		}
+		args[name] = bellhop.Text(value)
+	}
+	return args, nil
+}
+
+// opensQuote reports whether a value begins with a quote that another word
+// would have to close, as in name="two words".
+func opensQuote(value string) bool {
+	value = plainQuotes(value)
+	if value == "" || value[0] != '"' && value[0] != '\'' {
+		return false
+	}
+	return len(value) == 1 || value[len(value)-1] != value[0]
+}
+
+// jobNamed finds a job that somebody named.
+func (s *service) jobNamed(name string) (string, error) {
+	key := fold(name)
+	var names []string
+	for _, j := range s.Jobs {
+		if j.Name == key {
+			return j.Name, nil
+		}
+		names = append(names, j.Name)
+	}
+	const remedy = "%s has no job %s"
+	if near := nearNames(name, names); len(near) > 0 {
+		return "", bellhop.Errorf(bellhop.NotFound, remedy+". Did you mean %s?", s.Name, echo(name), orList(near))
+	}
+	if len(names) == 0 {
+		return "", bellhop.Errorf(bellhop.NotFound, remedy+", and no other", s.Name, echo(name))
+	}
+	more := ""
+	if len(names) > maxListed {
+		names, more = names[:maxListed], ", ..."
+	}
+	return "", bellhop.Errorf(bellhop.NotFound, remedy+"; it has: %s", s.Name, echo(name), strings.Join(names, ", ")+more)
 }
 
 // announced reports whether word is a command that people may have heard of
 // but that is not built yet.
 func announced(word string) bool {
-	return slices.Contains([]string{"approve", "deny", "why"}, word)
+	return slices.Contains([]string{"approve", "deny"}, word)
 }

@@ -89,23 +89,32 @@ func (b *builder) addCommands(s *service) {
 // checked by a rule of their own: they may begin with a dash.
 func (b *builder) addJob(c *command) {
 	e := c.entry
-	if e.Action != bellhop.ActionRun && e.Action != bellhop.ActionCancel {
-		b.fault(e.Pos, "%s: action %q does not exist; an action is run or cancel", c.name(), e.Action)
+	if e.Action != bellhop.ActionRun && e.Action != bellhop.ActionCancel && !holds(e.Action) {
+		b.fault(e.Pos, "%s: action %q does not exist; an action is one of run, cancel, suppress, unsuppress, pause, resume", c.name(), e.Action)
 	}
-	job, ok := c.service.Job(e.Job)
-	if !ok {
-		b.fault(e.Pos, "%s: service %s has no job %q; it has: %s", c.name(), c.service.Name, e.Job, jobNames(c.service.Service))
-		return
+	if e.Job != "" || !holds(e.Action) {
+		job, ok := c.service.Job(e.Job)
+		if !ok {
+			b.fault(e.Pos, "%s: service %s has no job %q; it has: %s", c.name(), c.service.Name, e.Job, jobNames(c.service.Service))
+			return
+		}
+		c.job = *job
 	}
-	c.job = *job
+	c.known = true
 	if len(e.Args) == 0 {
 		return
 	}
-	c.job.Params = slices.Clone(job.Params)
+	c.job.Params = slices.Clone(c.job.Params)
 	for _, name := range slices.Sorted(maps.Keys(e.Args)) {
+		if own(e.Action, name) {
+			if _, err := timeText(name, e.Args[name]); err != nil {
+				b.fault(e.Pos, "%s: args: %v", c.name(), err)
+			}
+			continue
+		}
 		i := slices.IndexFunc(c.job.Params, func(p bellhop.Param) bool { return p.Name == name })
 		if i < 0 {
-			b.fault(e.Pos, "%s: args has %s, but job %s has no such parameter; it has: %s", c.name(), echo(name), job.Name, paramNames(job))
+			b.noParam(c, c.name()+": args", name)
 			continue
 		}
 		v, p := e.Args[name], c.job.Params[i]
@@ -149,7 +158,7 @@ func (b *builder) addPatterns(c *command) {
 // groups stand for its places) can't give, must not give, or has to. how is
 // the way in which it would give one, a format for the name.
 func (b *builder) checkGiven(c *command, what, how string, places []place) {
-	if c.job.Name == "" {
+	if !c.known {
 		return // said already
 	}
 	given := map[string]bool{}
@@ -158,11 +167,15 @@ func (b *builder) checkGiven(c *command, what, how string, places []place) {
 			continue
 		}
 		given[pl.name] = true
+		if own(c.entry.Action, pl.name) {
+			b.checkOwn(c, what, pl)
+			continue
+		}
 		param, ok := c.job.Param(pl.name)
 		_, fixed := c.entry.Args[pl.name]
 		switch isList := param.Type == bellhop.TypeList; {
 		case !ok:
-			b.fault(c.entry.Pos, "%s: job %s has no parameter %q; it has: %s", what, c.job.Name, pl.name, paramNames(&c.job))
+			b.noParam(c, what, pl.name)
 		case fixed:
 			b.fault(c.entry.Pos, "%s: %s is asked for and fixed by args at once; remove one of them", what, pl.name)
 		case isList && pl.kind != wordList:
@@ -171,6 +184,7 @@ func (b *builder) checkGiven(c *command, what, how string, places []place) {
 			b.fault(c.entry.Pos, "%s: [%s...] gives a list, but the parameter's type is %s; write [%s], or `type: list` on the parameter", what, pl.name, typeName(param), pl.name)
 		}
 	}
+	b.checkUntil(c, what, how, given)
 	if c.entry.Action != bellhop.ActionRun {
 		return
 	}

@@ -25,7 +25,7 @@ func (r *Router) Complete(line string, may func(service string) bool) []string {
 	if strings.HasSuffix(strings.TrimSpace(before), ".") { // no final dot: a word follows
 		l = split(strings.TrimSpace(before) + ".")
 	}
-	c := completion{match: newMatch(&l, 0), last: last, found: map[string]bool{}}
+	c := completion{router: r, may: may, match: newMatch(&l, 0), last: last, found: map[string]bool{}}
 	if len(l.words) == 0 {
 		r.completeFirst(&c, may)
 		return c.sorted()
@@ -35,12 +35,6 @@ func (r *Router) Complete(line string, may func(service string) bool) []string {
 	case s != nil:
 		if may(s.Name) {
 			c.walk(&s.tree, 1)
-		}
-	case first == "help" && len(l.words) == 1:
-		for _, s := range r.services {
-			if may(s.Name) {
-				c.add(s.Name)
-			}
 		}
 	case bellhop.Reserved(first):
 		c.walk(&r.builtins, 0)
@@ -52,11 +46,7 @@ func (r *Router) Complete(line string, may func(service string) bool) []string {
 
 func (r *Router) completeFirst(c *completion, may func(string) bool) {
 	c.walk(&r.builtins, 0)
-	for _, s := range r.services {
-		if may(s.Name) {
-			c.add(s.Name)
-		}
-	}
+	c.addServices()
 	r.completeBare(c, may)
 }
 
@@ -82,9 +72,11 @@ func lastWord(line string) (before, last string) {
 
 // completion collects words on a walk through a tree.
 type completion struct {
-	match *match
-	last  string
-	found map[string]bool
+	router *Router
+	may    func(service string) bool
+	match  *match
+	last   string
+	found  map[string]bool
 }
 
 // walk follows every way that the line's words may take from the i-th on, and
@@ -92,10 +84,12 @@ type completion struct {
 // once.
 func (c *completion) walk(n *node, i int) {
 	if i < len(c.match.line.words) {
-		if next := n.literals[c.match.key(i)]; next != nil {
+		next := n.literals[c.match.key(i)]
+		if next != nil {
 			c.walk(next, i+1)
 		}
-		if n.word != nil {
+		// A word of a built-in is hardly meant as somebody's job of that name.
+		if n.word != nil && (next == nil || n.word.first.command != nil) {
 			c.walk(n.word, i+1)
 		}
 		return
@@ -104,15 +98,42 @@ func (c *completion) walk(n *node, i int) {
 		c.add(next.name)
 	}
 	for _, a := range n.asks {
-		if a.leaf.command != nil {
+		switch {
+		case a.leaf.command != nil:
 			c.addValues(a.leaf.command, a.name)
+		case a.name == takesService:
+			c.addServices()
+		case a.name == takesJob:
+			c.addJobs(c.match.key(i - 1))
 		}
+	}
+}
+
+func (c *completion) addServices() {
+	for _, s := range c.router.services {
+		if c.may(s.Name) {
+			c.add(s.Name)
+		}
+	}
+}
+
+// addJobs adds the jobs of the service that stands before.
+func (c *completion) addJobs(name string) {
+	s := c.router.byName[name]
+	if s == nil || !c.may(s.Name) {
+		return
+	}
+	for _, j := range s.Jobs {
+		c.add(j.Name)
 	}
 }
 
 // addValues adds the values that a parameter may have, when they are few and
 // known.
 func (c *completion) addValues(cmd *command, param string) {
+	if own(cmd.entry.Action, param) {
+		return
+	}
 	p, _ := cmd.job.Param(param)
 	values := p.Enum
 	if p.Type == bellhop.TypeBool {

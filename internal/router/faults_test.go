@@ -99,7 +99,7 @@ func TestCatalogFaults(t *testing.T) {
 		{"a name twice", func(cat *bellhop.Catalog) { addService(cat, "s", "x") },
 			[]string{"50:3: service `s` is defined twice; the other is at bellhop.yaml:1:3"}},
 		{"no such action", func(cat *bellhop.Catalog) { entry(cat).Action = "dance" },
-			[]string{"1:9: command `say [x]`: action \"dance\" does not exist; an action is run or cancel"}},
+			[]string{"1:9: command `say [x]`: action \"dance\" does not exist; an action is one of run, cancel, suppress, unsuppress, pause, resume"}},
 		{"no such job", func(cat *bellhop.Catalog) { entry(cat).Job = "j9" },
 			[]string{"1:9: command `say [x]`: service s has no job \"j9\"; it has: j1"}},
 		{"an alias clashes with its own command", func(cat *bellhop.Catalog) { entry(cat).Aliases = []string{"Say [x]"} },
@@ -114,7 +114,7 @@ func TestCatalogFaults(t *testing.T) {
 			"1:9: alias `[x`: `[x`: the [ is not closed; a parameter is one word in brackets, such as [name]",
 		}},
 		{"a fixed argument of no parameter", func(cat *bellhop.Catalog) { entry(cat).Args = bellhop.Args{"y": bellhop.Text("1")} },
-			[]string{"1:9: command `say [x]`: args has `y`, but job j1 has no such parameter; it has: x"}},
+			[]string{"1:9: command `say [x]`: args: job j1 has no parameter \"y\"; it has: x"}},
 		{"a fixed argument that is asked too", func(cat *bellhop.Catalog) { entry(cat).Args = bellhop.Args{"x": bellhop.Text("1")} },
 			[]string{"1:9: command `say [x]`: x is asked for and fixed by args at once; remove one of them"}},
 		{"a bad fixed argument", func(cat *bellhop.Catalog) {

@@ -31,7 +31,7 @@ func (r *Router) Help(service string, may func(service string) bool) string {
 	}
 	s := r.byName[fold(service)]
 	if s == nil {
-		return r.noService(service).Error() + "\n"
+		return r.noService("help", service, false).Error() + "\n"
 	}
 	return s.help(may(s.Name))
 }
@@ -112,7 +112,13 @@ func (s *service) help(may bool) string {
 // help says what the command does, in the configuration's words if there are
 // any.
 func (c *command) help() string {
-	if text := cmp.Or(plain(c.entry.Help), plain(c.job.Help)); text != "" {
+	if text := plain(c.entry.Help); text != "" {
+		return text
+	}
+	if holds(c.entry.Action) { // the job's own words would say that it is run
+		return c.helpHold()
+	}
+	if text := plain(c.job.Help); text != "" {
 		return text
 	}
 	switch {
@@ -136,8 +142,15 @@ func (c *command) notes() []string {
 	}
 	var notes []string
 	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			continue
+		}
+		if own(c.entry.Action, name) {
+			notes = append(notes, "["+name+"] a time such as 18:30, a date, or a duration such as 2h")
+			continue
+		}
 		p, ok := c.job.Param(name)
-		if !ok || slices.Contains(names[:i], name) {
+		if !ok {
 			continue
 		}
 		if !c.mayLeaveOut(name) {

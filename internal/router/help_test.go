@@ -14,14 +14,24 @@ func notDeploys(service string) bool { return service != "deploys" }
 const builtins = `
 Everywhere:
 
-  help SERVICE  what a service can do
-  status        what runs and what waits
-  runs          the latest runs
-  runs mine     the latest runs that you asked for
-  logs RUN      the output of a run
-  cancel RUN    ends a run
-  retry RUN     does a run once more
-  whoami        who you are to Bellhop
+  help SERVICE                       what a service can do
+  status                             what runs and what waits
+  runs                               the latest runs
+  runs mine                          the latest runs that you asked for
+  logs RUN                           the output of a run
+  why RUN                            why a run has not started
+  cancel RUN                         ends a run
+  retry RUN                          does a run once more
+  retry RUN with NAME=VALUE ...      the same with other arguments
+  pause SERVICE [JOB]                starts nothing of it until it is resumed
+  resume SERVICE [JOB]               lets it start again
+  suppress SERVICE [JOB] until TIME  starts nothing of it until then
+  suppress SERVICE [JOB] from TIME until TIME
+      the same, from a time on
+  suppressions                       what is suppressed or paused
+  unsuppress SERVICE [JOB]           ends what is suppressed
+  unsuppress NUMBER                  ends one of the suppressions
+  whoami                             who you are to Bellhop
 
 To see what a service can do: help SERVICE, or just its name
 `
@@ -141,10 +151,10 @@ func TestComplete(t *testing.T) {
 		may        func(string) bool
 		want       []string
 	}{
-		{"nothing", "", nil, []string{"cancel", "deploys", "example", "help", "inventory", "logs", "ping", "retry", "runs", "servers", "status", "whoami"}},
-		{"what one may", "", func(s string) bool { return s == "example" }, []string{"cancel", "example", "help", "logs", "retry", "runs", "status", "whoami"}},
+		{"nothing", "", nil, []string{"cancel", "deploys", "example", "help", "inventory", "logs", "pause", "ping", "resume", "retry", "runs", "servers", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
+		{"what one may", "", func(s string) bool { return s == "example" }, []string{"cancel", "example", "help", "logs", "pause", "resume", "retry", "runs", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
 		{"a beginning", "EX", nil, []string{"example"}},
-		{"several", "re", nil, []string{"retry"}},
+		{"several", "re", nil, []string{"resume", "retry"}},
 		{"commands", "example ", nil, []string{"do", "greet", "help", "say"}},
 		{"commands behind more space", "  Example \u00a0 ", nil, []string{"do", "greet", "help", "say"}},
 		{"the second word", "example say h", nil, []string{"hello"}},

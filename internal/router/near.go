@@ -231,6 +231,28 @@ func (s *nearSearch) compare(literal, i int) int {
 	return int(*memo) - 1
 }
 
+// nearNames returns up to three of names that are near a word, the nearest
+// first.
+func nearNames(word string, names []string) []string {
+	type found struct {
+		name string
+		cost int
+	}
+	var all []found
+	typed := firstLetters(fold(word))
+	for _, n := range names {
+		if cost := wordCost(typed, firstLetters(n)); cost < costOther {
+			all = append(all, found{n, cost})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(a.cost, b.cost) })
+	var near []string
+	for _, f := range all[:min(len(all), nearAnswers)] {
+		near = append(near, f.name)
+	}
+	return near
+}
+
 func wordCost(typed, literal []rune) int {
 	most := 1 + len(literal)/4 // typing errors that are forgiven
 	if len(literal) < 3 {

@@ -52,7 +52,8 @@ type service struct {
 type command struct {
 	service  *service
 	entry    *bellhop.Entry
-	job      bellhop.Job // fixed arguments are its defaults
+	job      bellhop.Job // fixed arguments are its defaults; without a name: the whole service
+	known    bool        // that job was found
 	patterns []pattern   // its own, if any, then its aliases
 	regex    *regexp.Regexp
 }
@@ -144,12 +145,15 @@ func (c *command) invoke(args bellhop.Args, shown string) (bellhop.Invocation, e
 	e := c.entry
 	inv := bellhop.Invocation{
 		Action: e.Action, Service: e.Service, Job: e.Job, Entry: e.Name,
-		Delay: e.Delay, Running: e.Running,
+		Delay: e.Delay, MaxDelay: e.MaxDelay, OnRepeat: e.OnRepeat, Priority: e.Priority, Running: e.Running,
 	}
 	var err error
-	if e.Action == bellhop.ActionRun {
+	switch {
+	case e.Action == bellhop.ActionRun:
 		inv.Args, err = c.job.Bind(args)
-	} else {
+	case holds(e.Action):
+		err = c.hold(&inv, args)
+	default:
 		inv.Args, err = c.narrow(args)
 	}
 	if err != nil {
@@ -160,16 +164,22 @@ func (c *command) invoke(args bellhop.Args, shown string) (bellhop.Invocation, e
 
 // narrow returns the arguments that a job's runs must have to be meant: those
 // that were asked, checked, and those that the configuration fixes.
-func (c *command) narrow(args bellhop.Args) (bellhop.Args, error) {
+func (c *command) narrow(asked bellhop.Args) (bellhop.Args, error) {
+	args := bellhop.Args{}
 	for _, p := range c.job.Params {
-		if v, ok := args[p.Name]; ok {
-			if err := p.Check(v); err != nil {
-				return nil, err
-			}
+		v, ok := asked[p.Name]
+		if !ok || own(c.entry.Action, p.Name) {
+			continue
 		}
+		if err := p.Check(v); err != nil {
+			return nil, err
+		}
+		args[p.Name] = v
 	}
 	for name, v := range c.entry.Args {
-		args[name] = v
+		if !own(c.entry.Action, name) {
+			args[name] = v
+		}
 	}
 	return args, nil
 }

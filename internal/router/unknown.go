@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -14,36 +15,54 @@ func (r *Router) unknown(l *line, first string, s *service) error {
 		return bellhop.Errorf(bellhop.NotFound, "`%s` is not available yet; `help` lists what you can ask", first)
 	}
 	more := "`help` lists what you can ask"
-	if s != nil {
+	switch {
+	case s != nil:
 		more = "`" + s.Name + " help` lists what it can do"
+	case first == string(bellhop.ActionSuppress):
+		return notSuppress(l)
 	}
 	return notKnown(l.text, r.near.nearest(l, s), more)
 }
 
-// noService words the answer to `help` with something that is no service.
-func (r *Router) noService(name string) error {
+// notSuppress words the answer to a line that begins as `suppress` does.
+func notSuppress(l *line) error {
+	if !slices.ContainsFunc(l.words, func(w word) bool { return l.key(w) == takesUntil }) {
+		return bellhop.Errorf(bellhop.Invalid, "until when? Write `%s`", suppressUntil)
+	}
+	return bellhop.Errorf(bellhop.NotFound, "I don't know %s; write `%s` or `%s`, a time of several words in quotes", echo(l.text), suppressUntil, suppressFrom)
+}
+
+// noService words the answer to a built-in command, whose first word is verb,
+// about something that is no service. more says that there were words behind it.
+func (r *Router) noService(verb, name string, more bool) error {
+	verb = fold(verb)
 	l := split(name)
 	l.words = l.words[:min(len(l.words), 1)] // `help SERVICE COMMAND` means the service
 	near := r.near.services(&l)
 	for i, n := range near {
-		near[i] = "help " + n
+		near[i] = verb + " " + n
+		if more && verb != "help" {
+			near[i] += " ..."
+		}
 	}
-	return notKnown("help "+name, near, "`help` lists the services")
+	return notKnown(verb+" "+name, near, "`help` lists the services")
 }
 
 func notKnown(asked string, near []string, more string) error {
 	if len(near) == 0 {
 		return bellhop.Errorf(bellhop.NotFound, "I don't know %s; %s", echo(asked), more)
 	}
-	for i := range near {
-		near[i] = "`" + near[i] + "`"
-	}
-	last := len(near) - 1
-	list := near[last]
+	return bellhop.Errorf(bellhop.NotFound, "I don't know %s. Did you mean %s? (%s)", echo(asked), orList(near), more)
+}
+
+// orList returns texts in backquotes, as in: `a`, `b` or `c`.
+func orList(texts []string) string {
+	last := len(texts) - 1
+	list := "`" + texts[last] + "`"
 	if last > 0 {
-		list = strings.Join(near[:last], ", ") + " or " + list
+		list = "`" + strings.Join(texts[:last], "`, `") + "` or " + list
 	}
-	return bellhop.Errorf(bellhop.NotFound, "I don't know %s. Did you mean %s? (%s)", echo(asked), list, more)
+	return list
 }
 
 // missing words the answer to a line that is the beginning of a pattern: it
@@ -51,8 +70,8 @@ func notKnown(asked string, near []string, more string) error {
 // that is.
 func missing(m *match) error {
 	lf := m.short
-	if lf.command == nil {
-		return bellhop.Errorf(bellhop.Invalid, "which run? Write `%s`; `runs` lists the latest", lf.shown)
+	if lf.command == nil && lf.pattern.places[m.at].kind != literal {
+		return missingBuiltin(lf, lf.pattern.places[m.at].name)
 	}
 	if lf.pattern.places[m.at].kind == literal {
 		return bellhop.Errorf(bellhop.Invalid, "`%s` is missing: write `%s`", pattern{lf.pattern.places[m.at:]}, lf.shown)
@@ -65,6 +84,20 @@ func missing(m *match) error {
 		list = strings.Join(names[:len(names)-1], ", ") + " and " + list
 	}
 	return bellhop.Errorf(bellhop.Invalid, "%s%s missing: write `%s`", list, verb, lf.shown)
+}
+
+// missingBuiltin asks for a parameter of a built-in command.
+func missingBuiltin(lf *leaf, name string) error {
+	question, more := "which run?", "; `runs` lists the latest"
+	switch name {
+	case takesService:
+		question, more = "which service?", "; `help` lists them"
+	case takesFrom:
+		question, more = "from when?", ""
+	case takesJob, takesUntil: // a job may be left out, the end may not
+		question, more = "until when?", ""
+	}
+	return bellhop.Errorf(bellhop.Invalid, "%s Write `%s`%s", question, lf.shown, more)
 }
 
 // maxEcho is how many characters of what was typed are told back.
