@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -59,6 +60,8 @@ type Conversation struct {
 	runs map[bellhop.RunID]*ownRun // asked here, not told yet
 	last []bellhop.RunID           // keys of runs, oldest first
 	told recent                    // runs whose outcome was told here
+
+	live atomic.Int32 // runs whose output is shown now, as it is made
 
 	wg      sync.WaitGroup
 	lost    chan struct{} // closed when no more reports will come
@@ -202,9 +205,12 @@ func (c *Conversation) own(ctx context.Context, a bellhop.Accepted) *ownRun {
 	c.runs[a.Run] = o
 	c.last = append(c.last, a.Run)
 	if a.Rule.Live() {
-		o.live, o.reader = make(chan struct{}), newReader(c.out, c.err)
+		var end func()
+		o.live = make(chan struct{})
+		o.reader, end = c.liveReader(o.id)
 		c.spawn(func() {
 			defer close(o.live)
+			defer end()
 			o.err = o.reader.read(ctx, c.desk, o.id, true)
 		})
 	}
@@ -336,7 +342,24 @@ func (c *Conversation) Unfinished() []bellhop.RunID {
 
 // logs shows a run's output from its beginning until it has ended.
 func (c *Conversation) logs(ctx context.Context, id bellhop.RunID) error {
-	return newReader(c.out, c.err).read(ctx, c.desk, id, true)
+	r, end := c.liveReader(id)
+	defer end()
+	return r.read(ctx, c.desk, id, true)
+}
+
+// liveReader shows a run's output while others may show theirs. end is called
+// when it is complete.
+func (c *Conversation) liveReader(id bellhop.RunID) (r *reader, end func()) {
+	r = newReader(c.out, c.err)
+	l := &label{id: id, live: &c.live}
+	r.out.label, r.err.label = l, l
+	r.begun = func() { c.live.Add(1) }
+	r.again = func() { _ = c.err.say(c.style(c.err).again(id)) }
+	return r, func() {
+		if r.attempt != 0 {
+			c.live.Add(-1)
+		}
+	}
 }
 
 // recent remembers the last thousand or so runs.

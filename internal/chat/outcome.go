@@ -24,6 +24,7 @@ type Shown struct {
 	Live   bool  // both channels were shown live
 	Stdout bool  // the report's attempt wrote something to stdout
 	Err    error // why live output stopped early; nil = it is complete
+	named  bool  // a heading has named the run
 }
 
 // WriteOutcome tells a report by the rules of DESIGN section 8 for plain text,
@@ -68,19 +69,39 @@ func WriteAway(ctx context.Context, to Outlets, d Desk, r bellhop.Report) error 
 	if r.Run.Finished != nil {
 		head += fmt.Sprintf(" at %s (%s ago)", s.clock(*r.Run.Finished), Duration(s.Now.Sub(*r.Run.Finished)))
 	}
+	if r.Run.After != 0 {
+		head += fmt.Sprintf(", follows %s", r.Run.After)
+	}
 	if err := say(to.Out, s.paint(statePaint(r.Run.State), head)); err != nil {
 		return err
 	}
 	if r.Run.State == bellhop.Succeeded && !r.Rule.Stdout {
 		return nil // the heading has said it all
 	}
-	return WriteOutcome(ctx, to, d, r, Shown{})
+	return WriteOutcome(ctx, to, d, r, Shown{named: true})
 }
 
-// unchanged reports whether `on: change` silences a report.
+// unchanged reports whether `on: change` silences a report. What `on_failure`
+// tells is no matter of `report:`.
 func unchanged(r bellhop.Report) bool {
-	return r.Rule.OnChange && r.Run.Previous != "" &&
+	return !notified(r) && r.Rule.OnChange && r.Run.Previous != "" &&
 		(r.Run.Verdict == bellhop.Success || r.Run.Verdict == bellhop.Fail)
+}
+
+// notified reports whether somebody is told who did not ask.
+func notified(r bellhop.Report) bool { return r.Ask.N < 0 }
+
+// tag names a run, and the one that it follows.
+func tag(r bellhop.Run) string {
+	if r.After == 0 {
+		return "(" + r.ID.String() + ")"
+	}
+	return fmt.Sprintf("(%s, follows %s)", r.ID, r.After)
+}
+
+// forgotten says where it is said how long output is kept.
+func forgotten(r bellhop.Run) string {
+	return fmt.Sprintf("the output of %s is not kept any more; how long it is kept: `keep:` in the configuration", r.ID)
 }
 
 func writeSuccess(ctx context.Context, to Outlets, d Desk, r bellhop.Report, shown Shown) error {
@@ -92,6 +113,14 @@ func writeSuccess(ctx context.Context, to Outlets, d Desk, r bellhop.Report, sho
 	}
 	wrote := shown.Stdout
 	if !shown.Live {
+		if r.Run.OutputForgotten {
+			return say(to.Notes, forgotten(r.Run))
+		}
+		if r.Run.After != 0 && !shown.named { // nobody asked for it by itself, so nothing has named it yet
+			if err := say(to.Notes, fmt.Sprintf("%s %s:", jobName(r.Run), tag(r.Run))); err != nil {
+				return err
+			}
+		}
 		var err error
 		if wrote, err = writeStdout(ctx, to.Out, d, r); err != nil {
 			return err
@@ -100,7 +129,7 @@ func writeSuccess(ctx context.Context, to Outlets, d Desk, r bellhop.Report, sho
 	if wrote || r.Rule.SuppressEmpty {
 		return nil
 	}
-	return say(to.Out, fmt.Sprintf("%s succeeded and wrote nothing (%s)", jobName(r.Run), r.Run.ID))
+	return say(to.Out, fmt.Sprintf("%s succeeded and wrote nothing %s", jobName(r.Run), tag(r.Run)))
 }
 
 func successText(s Style, r bellhop.Report) string {
@@ -111,7 +140,7 @@ func successText(s Style, r bellhop.Report) string {
 	if r.Run.Attempt > 1 {
 		text += fmt.Sprintf(", at attempt %d", r.Run.Attempt)
 	}
-	return s.paint(green, fmt.Sprintf("%s (%s)", text, r.Run.ID))
+	return s.paint(green, text+" "+tag(r.Run))
 }
 
 // writeStdout writes what the report's attempt wrote to stdout and reports
@@ -167,8 +196,14 @@ func (s Style) retriedText(r bellhop.Report) string {
 // failureText is always plain text, whatever the flags of the report.
 func failureText(ctx context.Context, s Style, d Desk, r bellhop.Report, shown Shown) (string, error) {
 	lines := []string{s.paint(red, failureLine(r))}
-	if r.Attempt.N == 0 {
-		return lines[0], nil
+	if notified(r) {
+		lines = append(lines, fmt.Sprintf("%s asked for it; you are told because of its job's `on_failure`", Clean(r.Run.AskedBy)))
+	}
+	switch {
+	case r.Attempt.N == 0:
+		return strings.Join(lines, "\n"), nil
+	case r.Run.OutputForgotten:
+		return strings.Join(append(lines, forgotten(r.Run)), "\n"), nil
 	}
 	if !shown.Live || shown.Err != nil {
 		last, err := lastStderr(ctx, d, r)
@@ -208,7 +243,7 @@ func failureLine(r bellhop.Report) string {
 	if reason != "" {
 		line += ": " + reason
 	}
-	return fmt.Sprintf("%s (%s)", line, r.Run.ID)
+	return line + " " + tag(r.Run)
 }
 
 // why joins an exit status with its reason, which may name the status already.

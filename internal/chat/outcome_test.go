@@ -91,6 +91,61 @@ func TestWriteOutcome(t *testing.T) {
 	}
 }
 
+// What nobody asked for by itself says where it comes from.
+func TestOutcomeOfWhatFollows(t *testing.T) {
+	text, success := chattest.TextRule(), bellhop.ReportRule{Success: true, Format: bellhop.FormatText}
+	hello := []chattest.Piece{chattest.Out("Hello")}
+	follows := func(r *bellhop.Report) { r.Run.After = 74 }
+	change := success
+	change.OnChange = true
+	notify := func(r *bellhop.Report) { r.Ask = bellhop.Ask{N: -1, Principal: "ops"} }
+	failure := "example hello failed: exit status 3 (000001)\nalice asked for it; you are told because of its job's `on_failure`\nto read its log: bellhop logs 000001\n"
+	for name, c := range map[string]struct {
+		plan                 chattest.Plan
+		change               func(*bellhop.Report)
+		out, failures, notes string
+	}{
+		"success":                {chattest.Plan{Rule: success}, follows, "example hello succeeded (000001, follows 00002a)\n", "", ""},
+		"stdout":                 {chattest.Plan{Rule: text, Output: hello}, follows, "Hello", "", "example hello (000001, follows 00002a):\n"},
+		"failure":                {chattest.Plan{State: bellhop.Failed, Status: 3}, follows, "", "example hello failed: exit status 3 (000001, follows 00002a)\nto read its log: bellhop logs 000001\n", ""},
+		"told because it failed": {chattest.Plan{State: bellhop.Failed, Status: 3}, notify, "", failure, ""},
+		"told though nothing has changed": {chattest.Plan{Rule: change, State: bellhop.Failed, Status: 3, Verdict: bellhop.Fail, Previous: bellhop.Failed},
+			notify, "", failure, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, failures, notes := told(t, c.plan, chat.Shown{}, c.change)
+			if out != c.out || failures != c.failures || notes != c.notes {
+				t.Errorf("out %q\nfailures %q\nnotes %q\nwant %q\n%q\n%q", out, failures, notes, c.out, c.failures, c.notes)
+			}
+		})
+	}
+}
+
+func TestOutputThatIsNotKeptAnyMore(t *testing.T) {
+	forgotten := func(r *bellhop.Report) { r.Run.OutputForgotten = true }
+	gone := "the output of 000001 is not kept any more; how long it is kept: `keep:` in the configuration\n"
+	if out, _, notes := told(t, chattest.Plan{Rule: chattest.TextRule()}, chat.Shown{}, forgotten); out != "" || notes != gone {
+		t.Errorf("out %q, notes %q", out, notes)
+	}
+	if _, got, _ := told(t, chattest.Plan{State: bellhop.Failed, Status: 3, Error: "no"}, chat.Shown{}, forgotten); got != "example hello failed: exit status 3: no (000001)\n"+gone {
+		t.Errorf("%q", got)
+	}
+}
+
+// A report that is read later names its run once.
+func TestAwayNamesWhatItFollowsOnce(t *testing.T) {
+	d := chattest.NewDesk()
+	d.AddUnread(chattest.Plan{Rule: chattest.TextRule(), Output: []chattest.Piece{chattest.Out("Hello\n")}})
+	var all bytes.Buffer
+	err := d.Unread(t.Context(), func(r bellhop.Report) error {
+		r.Run.After, r.Run.Finished = 74, at(-time.Minute)
+		return chat.WriteAway(t.Context(), chat.Outlets{Out: &all, Failures: &all, Notes: &all, Style: chat.Style{Now: now}}, d, r)
+	})
+	if want := "000001 example hello succeeded at 14:02:05 (1 min ago), follows 00002a\nHello\n"; err != nil || all.String() != want {
+		t.Errorf("%q, %v; want %q", all.String(), err, want)
+	}
+}
+
 func noAttempt(r *bellhop.Report) { r.Attempt = bellhop.Attempt{}; r.Run.Attempt = 0 }
 
 func TestFailureShowsTheLastLinesOfStderr(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -68,8 +69,28 @@ const maxHeld = 8 << 10
 // runWriter takes one channel of a run's output: to a pipe as it is, to a
 // terminal by whole lines that are made safe.
 type runWriter struct {
-	w    io.Writer
-	held []byte // terminal: the line that is not complete yet
+	w     io.Writer
+	held  []byte // terminal: the line that is not complete yet
+	label *label // terminal: nil = none
+}
+
+// label names the run that lines are of, from the moment when other runs show
+// theirs on the same terminal too. One goroutine uses it.
+type label struct {
+	id   bellhop.RunID
+	live *atomic.Int32 // runs that show lines now
+	on   bool
+}
+
+// before is what stands before each line.
+func (l *label) before(p *port) string {
+	if l == nil {
+		return ""
+	}
+	if l.on = l.on || l.live.Load() > 1; !l.on {
+		return ""
+	}
+	return Style{Color: p.color}.paint(cyan, l.id.String()) + " | "
 }
 
 func (r *runWriter) terminal() *port {
@@ -85,6 +106,7 @@ func (r *runWriter) Write(b []byte) (int, error) {
 		return r.w.Write(b)
 	}
 	r.held = append(r.held, b...)
+	before := r.label.before(p)
 	var safe bytes.Buffer
 	for {
 		i := bytes.IndexByte(r.held, '\n')
@@ -93,11 +115,11 @@ func (r *runWriter) Write(b []byte) (int, error) {
 		}
 		if i < 0 {
 			i = maxHeld
-			safe.WriteString(TerminalLine(r.held[:i], p.color) + "\n")
+			safe.WriteString(before + TerminalLine(r.held[:i], p.color) + "\n")
 			r.held = r.held[i:]
 			continue
 		}
-		safe.WriteString(TerminalLine(r.held[:i], p.color) + "\n")
+		safe.WriteString(before + TerminalLine(r.held[:i], p.color) + "\n")
 		r.held = r.held[i+1:]
 	}
 	if safe.Len() > 0 {
@@ -114,7 +136,7 @@ func (r *runWriter) flush() error {
 	if p == nil || len(r.held) == 0 {
 		return nil
 	}
-	line := TerminalLine(r.held, p.color) + "\n"
+	line := r.label.before(p) + TerminalLine(r.held, p.color) + "\n"
 	r.held = nil
 	_, err := p.Write([]byte(line))
 	return err
@@ -134,6 +156,11 @@ type reader struct {
 	noErr   bool // stdout alone
 	next    map[place]int64
 	midline map[bellhop.Channel]bool
+	attempt int // that the last chunk was of
+
+	// begun is called with the first chunk, and again when chunks of another
+	// attempt come; nil = nobody cares.
+	begun, again func()
 }
 
 func newReader(out, err io.Writer) *reader {
@@ -147,10 +174,17 @@ func newReader(out, err io.Writer) *reader {
 // has ended.
 func (r *reader) read(ctx context.Context, d OutputSource, id bellhop.RunID, follow bool) error {
 	err := d.Output(ctx, id, follow, r.chunk)
-	for _, w := range []*runWriter{&r.out, &r.err} {
-		if ferr := w.flush(); err == nil {
-			err = ferr
-		}
+	if ferr := r.flush(); err == nil {
+		err = ferr
+	}
+	return err
+}
+
+// flush shows the last lines, that have no newline.
+func (r *reader) flush() error {
+	err := r.out.flush()
+	if ferr := r.err.flush(); err == nil {
+		err = ferr
 	}
 	return err
 }
@@ -162,6 +196,9 @@ func (r *reader) chunk(c bellhop.Chunk) error {
 	w := &r.out
 	if c.Channel == bellhop.Stderr {
 		w = &r.err
+	}
+	if err := r.turn(c.Attempt); err != nil {
+		return err
 	}
 	at := place{c.Attempt, c.Channel}
 	if gap := c.Offset - r.next[at]; gap > 0 {
@@ -177,6 +214,22 @@ func (r *reader) chunk(c bellhop.Chunk) error {
 	r.midline[c.Channel] = c.Data[len(c.Data)-1] != '\n'
 	_, err := w.Write(c.Data)
 	return err
+}
+
+// turn notes the attempt that a chunk is of.
+func (r *reader) turn(attempt int) error {
+	before := r.attempt
+	r.attempt = attempt
+	switch {
+	case before == 0 && r.begun != nil:
+		r.begun()
+	case before != 0 && before != attempt && r.again != nil:
+		if err := r.flush(); err != nil {
+			return err
+		}
+		r.again()
+	}
+	return nil
 }
 
 // wrote reports whether an attempt has written anything to stdout.

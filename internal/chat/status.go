@@ -1,20 +1,21 @@
 package chat
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/bellhop-io/bellhop"
 )
 
-// StatusText says what runs and what waits, until when and for what.
+// StatusText says what runs and what waits, until when and for what, and what
+// is suppressed and paused.
 func (s Style) StatusText(st bellhop.Status) string {
-	if len(st.Running) == 0 && len(st.Waiting) == 0 {
-		return "Nothing is happening."
-	}
 	var lines []string
+	if len(st.Running) == 0 && len(st.Waiting) == 0 {
+		lines = append(lines, "Nothing is happening.")
+	}
 	if n := len(st.Running); n > 0 {
 		lines = append(lines, s.runningHead(n))
 		for _, r := range st.Running {
@@ -30,7 +31,18 @@ func (s Style) StatusText(st bellhop.Status) string {
 			lines = append(lines, "  ... and more")
 		}
 	}
+	lines = append(lines, s.holdLines(st.Holds)...)
+	if st.Config != nil {
+		lines = append(lines, s.paint(yellow, s.otherConfig(*st.Config)))
+	}
 	return strings.Join(lines, "\n")
+}
+
+// otherConfig says that this server's configuration is not the newest one.
+func (s Style) otherConfig(a bellhop.Activation) string {
+	return fmt.Sprintf("This server has another configuration than the newest one, which server %s\n"+
+		"activated at %s, and which schedules go by. To have it here too: bring the\n"+
+		"file over, then: bellhop reload", Clean(a.Server), s.clock(a.At))
 }
 
 // runningHead stands above what runs, or, without a server, above what ran when
@@ -70,41 +82,51 @@ func (s Style) runningLine(r bellhop.Run) string {
 }
 
 func (s Style) waitingLine(r bellhop.Run) string {
-	line := "  " + s.paint(yellow, r.ID.String()) + " " + jobName(r)
-	wait := r.Start.Sub(s.Now)
-	switch {
-	case r.State == bellhop.Held:
-		line += ", until it is approved"
-	case wait > 0:
-		line += fmt.Sprintf(", until %s (in %s)", s.clock(r.Start), Duration(wait))
-		if r.Error == "" && r.Attempt == 0 {
-			line += ", delayed"
-		}
-	case r.Behind == 0 && s.Offline:
-		line += ", until a server starts"
-	case r.Behind == 0:
-		line += ", for a free place"
-	}
-	if r.Behind != 0 {
+	w := s.waitOf(r)
+	line := "  " + s.paint(yellow, r.ID.String()) + " " + jobName(r) + ", " + s.waitsFor(w, r)
+	if w.Reason != bellhop.WaitConcurrency && r.Behind != 0 {
 		line += fmt.Sprintf(", behind %s", r.Behind)
 	}
-	if r.Error != "" {
+	if r.Error != "" && w.Reason != bellhop.WaitBackoff {
 		line += ", again after: " + Clean(r.Error)
 	}
 	return line + ", asked by " + Clean(r.AskedBy)
 }
 
-func jobName(r bellhop.Run) string { return Clean(r.Service) + " " + Clean(r.Job) }
-
-// clock writes a time of day, with the date unless it is today.
-func (s Style) clock(t time.Time) string {
-	t = t.In(s.Now.Location())
-	y, m, d := s.Now.Date()
-	if ty, tm, td := t.Date(); ty == y && tm == m && td == d {
-		return t.Format("15:04:05")
+// waitsFor is the reason in few words.
+func (s Style) waitsFor(w bellhop.Wait, r bellhop.Run) string {
+	until := strings.TrimSpace(s.untilText(w))
+	switch w.Reason {
+	case bellhop.WaitApproval:
+		return "until it is approved"
+	case bellhop.WaitDelay:
+		return cmp.Or(until, "until later") + ", delayed"
+	case bellhop.WaitBackoff:
+		return cmp.Or(until, "until later") + ", again after: " + lastEnd(w, r)
+	case bellhop.WaitSuppressed:
+		text := cmp.Or(until, "until its window ends") + ", suppressed"
+		if w.Hold != nil {
+			text += " by " + Clean(w.Hold.By)
+		}
+		return text
+	case bellhop.WaitPaused:
+		if w.Hold == nil {
+			return "paused"
+		}
+		return s.pausedSince(*w.Hold)
+	case bellhop.WaitConcurrency:
+		if w.Behind == 0 {
+			return "behind another run"
+		}
+		return fmt.Sprintf("behind %s", w.Behind)
 	}
-	return t.Format("2006-01-02 15:04")
+	if s.Offline {
+		return "until a server starts"
+	}
+	return "for a free place"
 }
+
+func jobName(r bellhop.Run) string { return Clean(r.Service) + " " + Clean(r.Job) }
 
 // RunsTable lists runs, aligned, a line for each after a line of headings.
 func (s Style) RunsTable(runs []bellhop.Run) string {
@@ -114,7 +136,7 @@ func (s Style) RunsTable(runs []bellhop.Run) string {
 	rows := [][]string{{"RUN", "STATE", "JOB", "ASKED BY", "CREATED", "TOOK", "WHY"}}
 	for _, r := range runs {
 		rows = append(rows, []string{
-			r.ID.String(), stateCell(r), jobName(r), Clean(r.AskedBy), s.clock(r.Created), s.took(r), shorten(Clean(r.Error), 60),
+			r.ID.String(), stateCell(r), jobName(r), Clean(r.AskedBy), s.clock(r.Created), s.took(r), shorten(note(r), 60),
 		})
 	}
 	return s.table(rows, func(row int) (column int, p paint) {
@@ -123,6 +145,21 @@ func (s Style) RunsTable(runs []bellhop.Run) string {
 		}
 		return 1, statePaint(runs[row-1].State)
 	})
+}
+
+// note is the last cell of a run: where it comes from, and why it is as it is.
+func note(r bellhop.Run) string {
+	var notes []string
+	if r.After != 0 {
+		notes = append(notes, "follows "+r.After.String())
+	}
+	if r.RetryOf != 0 {
+		notes = append(notes, "repeats "+r.RetryOf.String())
+	}
+	if r.Error != "" {
+		notes = append(notes, Clean(r.Error))
+	}
+	return strings.Join(notes, "; ")
 }
 
 func stateCell(r bellhop.Run) string {

@@ -33,9 +33,21 @@ func (s Style) AnswerText(a bellhop.Answer) string {
 		return s.CancelText(a.Cancelled)
 	case a.Action == bellhop.ActionRuns:
 		return s.RunsTable(a.Runs)
+	case a.Why != nil:
+		return s.WhyText(*a.Why)
+	case holdAction(a.Action):
+		return s.HoldsText(a.Action, a.Holds)
 	default:
 		return strings.TrimRight(CleanText(a.Text), "\n")
 	}
+}
+
+func holdAction(a bellhop.Action) bool {
+	switch a {
+	case bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume, bellhop.ActionSuppressions:
+		return true
+	}
+	return false
 }
 
 // Receipt is the line that says that a run is written down.
@@ -54,6 +66,10 @@ func (s Style) Receipt(a bellhop.Accepted) string {
 	fmt.Fprintf(&b, "%s: %s", a.Run, Clean(a.Job))
 	if a.Ended {
 		b.WriteString(", has ended already")
+		return b.String()
+	}
+	if a.Hold != nil { // it lasts, or nobody knows how long; the rest matters less
+		b.WriteString(", waits: " + s.heldBecause(*a.Hold))
 		return b.String()
 	}
 	if wait := a.Start.Sub(s.Now); wait > 0 {
@@ -109,6 +125,11 @@ func (s Style) ErrorText(err error) string {
 // GoesOn tells how to see a run that nobody waits for any more.
 func (s Style) GoesOn(id bellhop.RunID) string {
 	return fmt.Sprintf("%s goes on; to see it: %slogs %s", id, s.Command, id)
+}
+
+// again says that what is shown of a run begins anew.
+func (s Style) again(id bellhop.RunID) string {
+	return s.paint(yellow, fmt.Sprintf("%s is run again, from its beginning: the attempt before was lost, or failed", id))
 }
 
 type paint string

@@ -33,6 +33,7 @@ type Piece struct {
 	Channel bellhop.Channel
 	Text    string
 	Skip    int64
+	Attempt int // 0 = 1
 }
 
 // Out and Err are pieces of stdout and stderr.
@@ -62,8 +63,14 @@ type Desk struct {
 type run struct {
 	plan   Plan
 	chunks []bellhop.Chunk
-	offset map[bellhop.Channel]int64
+	offset map[place]int64
 	over   bool
+}
+
+// place is one channel of one attempt.
+type place struct {
+	attempt int
+	channel bellhop.Channel
 }
 
 var _ chat.Desk = (*Desk)(nil)
@@ -130,24 +137,24 @@ func (d *Desk) Finish(id bellhop.RunID) {
 	d.change(func() { d.outbox = append(d.outbox, d.end(id)) })
 }
 
-// WaitAsked waits until n lines were asked, at most ten seconds.
+// WaitAsked waits until n lines were asked, at most a minute.
 func (d *Desk) WaitAsked(n int) bool {
 	return d.Wait(func() bool { return len(d.asked) >= n })
 }
 
-// WaitRead waits until n reports were read, at most ten seconds.
+// WaitRead waits until n reports were read, at most a minute.
 func (d *Desk) WaitRead(n int) bool {
 	return d.Wait(func() bool { return len(d.read) >= n })
 }
 
-// WaitCancelled waits until n runs were cancelled, at most ten seconds.
+// WaitCancelled waits until n runs were cancelled, at most a minute.
 func (d *Desk) WaitCancelled(n int) bool {
 	return d.Wait(func() bool { return len(d.ended) >= n })
 }
 
 // Wait waits until ok, called with the desk locked, returns true.
 func (d *Desk) Wait(ok func() bool) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return d.wait(ctx, ok) == nil
 }
@@ -178,7 +185,7 @@ func (d *Desk) change(fn func()) {
 
 func (d *Desk) begin(p Plan) bellhop.RunID {
 	d.last++
-	r := &run{plan: p, offset: map[bellhop.Channel]int64{}}
+	r := &run{plan: p, offset: map[place]int64{}}
 	r.write(p.Output)
 	d.runs[d.last] = r
 	return d.last
@@ -186,11 +193,12 @@ func (d *Desk) begin(p Plan) bellhop.RunID {
 
 func (r *run) write(pieces []Piece) {
 	for _, p := range pieces {
-		r.offset[p.Channel] += p.Skip
+		at := place{max(1, p.Attempt), p.Channel}
+		r.offset[at] += p.Skip
 		r.chunks = append(r.chunks, bellhop.Chunk{
-			Seq: int64(len(r.chunks) + 1), Attempt: 1, Channel: p.Channel, Offset: r.offset[p.Channel], Data: []byte(p.Text),
+			Seq: int64(len(r.chunks) + 1), Attempt: at.attempt, Channel: p.Channel, Offset: r.offset[at], Data: []byte(p.Text),
 		})
-		r.offset[p.Channel] += int64(len(p.Text))
+		r.offset[at] += int64(len(p.Text))
 	}
 }
 
