@@ -63,9 +63,9 @@ func TestDaysAreThoseOfTheZone(t *testing.T) {
 	if err != nil {
 		t.Skip("no time zones on this machine; install tzdata")
 	}
-	eve := time.Date(2026, 3, 28, 23, 30, 0, 0, london) // the clocks go forward at 01:00
-	h := bellhop.Hold{ID: 1, Kind: bellhop.HoldSuppress, Service: "s", From: eve.Add(10 * time.Minute).UTC(), Until: time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC), By: "a"}
-	want := "s is suppressed from today 23:40 until tomorrow 02:00; its runs wait and start then.\nTo take it back: unsuppress 1"
+	eve := time.Date(2026, 3, 29, 0, 30, 0, 0, london) // the clocks go forward at 01:00: a day of 23 h
+	h := bellhop.Hold{ID: 1, Kind: bellhop.HoldSuppress, Service: "s", From: eve.Add(10 * time.Minute).UTC(), Until: time.Date(2026, 3, 30, 1, 0, 0, 0, time.UTC), By: "a"}
+	want := "s is suppressed from today 00:40 until tomorrow 02:00; its runs wait and start then.\nTo take it back: unsuppress 1"
 	if got := (chat.Style{Now: eve}).HoldsText(bellhop.ActionSuppress, []bellhop.Hold{h}); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
