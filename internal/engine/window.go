@@ -22,9 +22,9 @@ const timeForms = "now, 22:00 or 2200, a day such as 2026-01-31, today or tomorr
 // so that 22:00 until 06:00 spans midnight; a day is its end; a duration
 // counts from from.
 //
-// Where the clocks change, it is as time.Date has it: a time that is skipped
-// is as much later as the clocks skip (London, 01:30 in the night to summer
-// time is 02:30), one that comes twice is the first of the two. Durations are
+// Where the clocks change, a time that is skipped is as much later as they skip
+// (London, 01:30 in the night to summer time is 02:30), and one that comes
+// twice is the first of the two. Durations are
 // of real time, days have as many hours as they have.
 func window(fromText, untilText string, now time.Time) (from, until time.Time, err error) {
 	from = now
@@ -101,10 +101,26 @@ func badTime(end, s string) error {
 }
 
 // atMinute is that many minutes by the clock into the day of t, or into one
-// after it.
+// after it. time.Date leaves open what it makes of a time that is skipped or
+// comes twice, so it is decided here: by the offset from before the clocks
+// change, unless that time is only after.
 func atMinute(t time.Time, days, minute int) time.Time {
 	y, m, d := t.Date()
-	return time.Date(y, m, d+days, minute/60, minute%60, 0, 0, t.Location())
+	wall := time.Date(y, m, d+days, minute/60, minute%60, 0, 0, time.UTC)
+	by := func(near time.Time) (at time.Time, is bool) {
+		_, offset := near.In(t.Location()).Zone()
+		at = wall.Add(-time.Duration(offset) * time.Second).In(t.Location())
+		_, there := at.Zone()
+		return at, there == offset
+	}
+	before, is := by(wall.AddDate(0, 0, -1))
+	if is {
+		return before
+	}
+	if after, is := by(wall.AddDate(0, 0, 1)); is {
+		return after
+	}
+	return before
 }
 
 // clockTime reads HH:MM, H:MM or HHMM as minutes; 24:00 is the end of the day.
