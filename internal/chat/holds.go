@@ -37,7 +37,7 @@ func nothingEnded(action bellhop.Action) string {
 	if action == bellhop.ActionResume {
 		return "Nothing of that name is paused"
 	}
-	return "There is no such window"
+	return "There is no such suppression"
 }
 
 // madeText says what a hold means, and how to take it back.
@@ -66,7 +66,7 @@ func (s Style) endedText(h bellhop.Hold) string {
 	if h.Kind == bellhop.HoldPause {
 		return fmt.Sprintf("resumed: %s, which was %s", held(h), s.pausedSince(h))
 	}
-	return fmt.Sprintf("taken back: window %d of %s, %s", h.ID, held(h), s.window(h))
+	return fmt.Sprintf("taken back: suppression %d of %s, %s", h.ID, held(h), s.window(h))
 }
 
 // holdLines lists holds under headings: what keeps runs back now, then what

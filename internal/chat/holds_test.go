@@ -41,8 +41,8 @@ func TestHoldsText(t *testing.T) {
 		"an open window":   {bellhop.ActionSuppress, []bellhop.Hold{openNow}, "deploys deploy with env=staging \"what=two words\" is suppressed until today 14:33:05; its runs wait and start then.\nTo take it back: bellhop unsuppress 12"},
 		"without an end":   {bellhop.ActionSuppress, []bellhop.Hold{endless}, "deploys is suppressed until somebody ends it; its runs wait.\nTo take it back: bellhop unsuppress 5"},
 		"paused":           {bellhop.ActionPause, []bellhop.Hold{paused}, "example hello is paused since yesterday 09:12, by carol; what runs already goes on, and the rest waits.\nTo resume it: bellhop resume example hello"},
-		"taken back":       {bellhop.ActionUnsuppress, []bellhop.Hold{openNow, night}, "taken back: window 12 of deploys deploy with env=staging \"what=two words\", until today 14:33:05\ntaken back: window 3 of deploys, from today 22:00 until tomorrow 06:00"},
-		"none taken back":  {bellhop.ActionUnsuppress, nil, "There is no such window; what is suppressed or paused: bellhop suppressions"},
+		"taken back":       {bellhop.ActionUnsuppress, []bellhop.Hold{openNow, night}, "taken back: suppression 12 of deploys deploy with env=staging \"what=two words\", until today 14:33:05\ntaken back: suppression 3 of deploys, from today 22:00 until tomorrow 06:00"},
+		"none taken back":  {bellhop.ActionUnsuppress, nil, "There is no such suppression; what is suppressed or paused: bellhop suppressions"},
 		"resumed":          {bellhop.ActionResume, []bellhop.Hold{paused}, "resumed: example hello, which was paused since yesterday 09:12, by carol"},
 		"none resumed":     {bellhop.ActionResume, nil, "Nothing of that name is paused; what is suppressed or paused: bellhop suppressions"},
 		"none at all":      {bellhop.ActionSuppressions, nil, "Nothing is suppressed or paused."},
@@ -120,7 +120,7 @@ func TestStatusTellsReasonsAndHolds(t *testing.T) {
   00002f deploys deploy, paused since yesterday 09:12, by carol, asked by bob
   00002g deploys deploy, for a free place, asked by bob
   00002h deploys deploy, paused, asked by bob
-  00002j deploys deploy, until its window ends, suppressed, asked by bob
+  00002j deploys deploy, suppressed, asked by bob
   00002k deploys deploy, for a free place, again after: its runner was lost, asked by bob
 ` + allHoldsText + `
 This server has another configuration than the newest one, which server k3x9

@@ -101,7 +101,7 @@ func tag(r bellhop.Run) string {
 
 // forgotten says where it is said how long output is kept.
 func forgotten(r bellhop.Run) string {
-	return fmt.Sprintf("the output of %s is not kept any more; how long it is kept: `keep:` in the configuration", r.ID)
+	return fmt.Sprintf("the output of %s is not kept any more; how long it is, `keep:` in the configuration says", r.ID)
 }
 
 func writeSuccess(ctx context.Context, to Outlets, d Desk, r bellhop.Report, shown Shown) error {

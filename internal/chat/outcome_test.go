@@ -123,7 +123,7 @@ func TestOutcomeOfWhatFollows(t *testing.T) {
 
 func TestOutputThatIsNotKeptAnyMore(t *testing.T) {
 	forgotten := func(r *bellhop.Report) { r.Run.OutputForgotten = true }
-	gone := "the output of 000001 is not kept any more; how long it is kept: `keep:` in the configuration\n"
+	gone := "the output of 000001 is not kept any more; how long it is, `keep:` in the configuration says\n"
 	if out, _, notes := told(t, chattest.Plan{Rule: chattest.TextRule()}, chat.Shown{}, forgotten); out != "" || notes != gone {
 		t.Errorf("out %q, notes %q", out, notes)
 	}

@@ -104,7 +104,10 @@ func (s Style) waitsFor(w bellhop.Wait, r bellhop.Run) string {
 	case bellhop.WaitBackoff:
 		return cmp.Or(until, "until later") + ", again after: " + lastEnd(w, r)
 	case bellhop.WaitSuppressed:
-		text := cmp.Or(until, "until its window ends") + ", suppressed"
+		text := "suppressed"
+		if until != "" {
+			text = until + ", suppressed"
+		}
 		if w.Hold != nil {
 			text += " by " + Clean(w.Hold.By)
 		}
