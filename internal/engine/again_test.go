@@ -108,3 +108,60 @@ func TestOneDamagedRunHoldsUpNoOther(t *testing.T) {
 		})
 	}
 }
+
+func TestCancel(t *testing.T) {
+	h := newHouse(t)
+	// A waiting run goes at once, and is reported.
+	id := h.run(alice, ask("example", "deploy", "a")).Run
+	got, err := h.do(bob, bellhop.Invocation{Action: bellhop.ActionCancelRun, Run: id})
+	if err != nil || got.Cancelled[0].Effect != bellhop.CancelDone {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if r := h.get(id); r.State != bellhop.Cancelled || r.Verdict != bellhop.Aborted || !strings.Contains(r.Error, "bob") {
+		t.Errorf("%+v", r)
+	}
+	got, err = h.do(bob, bellhop.Invocation{Action: bellhop.ActionCancelRun, Run: id})
+	if err != nil || got.Cancelled[0].Effect != bellhop.CancelTooLate {
+		t.Errorf("again: %+v, %v", got, err)
+	}
+	// A running one is asked to stop.
+	id = h.run(alice, ask("example", "deploy", "a")).Run
+	c := h.claim(1)[0]
+	got, err = h.do(alice, bellhop.Invocation{Action: bellhop.ActionCancelRun, Run: id})
+	if err != nil || got.Cancelled[0].Effect != bellhop.CancelStopping {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	ext, err := h.Extend(t.Context(), []bellhop.LeaseRef{ref(c)})
+	if err != nil || ext[0].Stop == nil || ext[0].Stop.End != bellhop.EndCancelled {
+		t.Fatalf("%+v, %v", ext, err)
+	}
+	// `action: cancel` leaves the running one alone, unless told.
+	id2 := h.run(alice, ask("example", "deploy", "b")).Run
+	got, err = h.do(alice, bellhop.Invocation{Action: bellhop.ActionCancel, Service: "example", Job: "deploy"})
+	if err != nil || len(got.Cancelled) != 1 || got.Cancelled[0].Run != id2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err = h.do(guest, bellhop.Invocation{Action: bellhop.ActionCancel, Service: "secret", Job: "deploy"})
+	wantCode(t, err, bellhop.NotAllowed)
+}
+
+func TestRetry(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(alice, ask("example", "deploy", "a")).Run
+	_, err := h.do(alice, bellhop.Invocation{Action: bellhop.ActionRetry, Run: id})
+	wantCode(t, err, bellhop.Conflict)
+	h.finish(h.claim(1)[0], bellhop.EndFailed)
+	again := h.run(bob, bellhop.Invocation{Action: bellhop.ActionRetry, Run: id})
+	if r := h.get(again.Run); again.Run == id || r.RetryOf != id || r.AskedBy != "bob" || r.Args["env"].Text != "a" {
+		t.Errorf("%+v", r)
+	}
+	changed := catalog()
+	changed.Services[0].Jobs[0].Params = append(changed.Services[0].Jobs[0].Params, bellhop.Param{Name: "sha", Type: bellhop.TypeString})
+	if err := h.Activate(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.do(alice, bellhop.Invocation{Action: bellhop.ActionRetry, Run: id})
+	wantCode(t, err, bellhop.Conflict)
+	_, err = h.do(alice, bellhop.Invocation{Action: bellhop.ActionRetry, Run: 999})
+	wantCode(t, err, bellhop.NotFound)
+}

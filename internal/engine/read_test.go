@@ -1,0 +1,42 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+func TestReadOutputFollowsToTheEnd(t *testing.T) {
+	h := newHouse(t)
+	id := h.run(alice, ask("example", "deploy", "a")).Run
+	c := h.claim(1)[0]
+	chunk := func(seq, offset int64, s string) *bellhop.OutputBatch {
+		return &bellhop.OutputBatch{Ref: ref(c), Attempt: 1, Chunks: []bellhop.Chunk{{Seq: seq, Attempt: 1, Channel: bellhop.Stdout, Offset: offset, Data: []byte(s)}}}
+	}
+	if err := h.Output(t.Context(), []bellhop.OutputBatch{*chunk(1, 0, "one\n")}); err != nil {
+		t.Fatal(err)
+	}
+	first, done := make(chan struct{}), make(chan string)
+	go func() {
+		var all strings.Builder
+		err := h.ReadOutput(t.Context(), alice, id, 0, 0, true, func(ch bellhop.Chunk) error {
+			if all.Len() == 0 {
+				close(first)
+			}
+			all.Write(ch.Data)
+			return nil
+		})
+		if err != nil {
+			all.WriteString(err.Error())
+		}
+		done <- all.String()
+	}()
+	<-first
+	if err := h.Finish(t.Context(), ref(c), bellhop.Outcome{End: bellhop.EndSucceeded}, chunk(2, 4, "two\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got != "one\ntwo\n" {
+		t.Errorf("followed %q", got)
+	}
+}
