@@ -56,6 +56,8 @@ func (a *app) ask(ctx context.Context, f askFlags, text string) error {
 	answers, err := c.Server(ctx)
 	if err != nil {
 		err = noServer(err)
+	} else {
+		a.tellTimesAs(answers)
 	}
 	switch {
 	case f.detach && errors.Is(err, context.DeadlineExceeded):

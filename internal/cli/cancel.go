@@ -1,11 +1,12 @@
 package cli
 
 import (
-	"fmt"
+	"context"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
 func (a *app) cancelCommand() *cobra.Command {
@@ -13,27 +14,17 @@ func (a *app) cancelCommand() *cobra.Command {
 		Use:   "cancel RUN",
 		Short: "End a run, waiting or running",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := bellhop.ParseRunID(args[0])
+		RunE: a.servedRun(func(ctx context.Context, c *api.Client, id bellhop.RunID) (string, error) {
+			done, err := c.Cancel(ctx, id)
 			if err != nil {
-				return err
+				return "", err
 			}
-			c, err := a.online(cmd.Context(), "ask")
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			done, err := c.Cancel(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(a.Out, a.style().CancelText(done))
 			for _, d := range done {
 				if d.Effect == bellhop.CancelTooLate || d.Effect == bellhop.CancelNotYours {
-					return exit(5)
+					err = exit(5)
 				}
 			}
-			return nil
-		},
+			return a.style().CancelText(done), err
+		}),
 	}
 }

@@ -25,16 +25,33 @@ func colorful(f *os.File) bool {
 
 // style words things for stdout.
 func (a *app) style() chat.Style {
-	return chat.Style{Now: time.Now(), Color: colorful(a.Out), Command: "bellhop "}
+	return chat.Style{Now: a.now(), Color: colorful(a.Out), Command: "bellhop "}
 }
 
 // console are the options of a conversation on this process's streams.
 func (a *app) console() console.Options {
 	return console.Options{
 		In: a.In, Out: a.Out, Err: a.Err, NoColor: !colorful(a.Out),
-		Command: "bellhop ", Exit: chat.AskExit(),
+		Command: "bellhop ", Exit: chat.AskExit(), Clock: zoned{zone: a.zone},
 	}
 }
+
+// zoned tells the time in the zone in which times are told.
+type zoned struct {
+	bellhop.SystemClock
+	zone *time.Location // nil = the machine's
+}
+
+// Now returns the time.
+func (z zoned) Now() time.Time {
+	if z.zone == nil {
+		return time.Now()
+	}
+	return time.Now().In(z.zone)
+}
+
+// now is the time, in the zone in which times are told.
+func (a *app) now() time.Time { return zoned{zone: a.zone}.Now() }
 
 // streams are this process's streams for what runs have written: what goes to a
 // terminal is made safe for it.

@@ -31,8 +31,9 @@ func (a *app) reader(ctx context.Context) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Server(ctx)
+	answers, err := c.Server(ctx)
 	if err == nil {
+		a.tellTimesAs(answers)
 		return &reader{client: c}, nil
 	}
 	frozen := errors.Is(err, context.DeadlineExceeded)
@@ -46,6 +47,7 @@ func (a *app) reader(ctx context.Context) (*reader, error) {
 	if len(faults) > 0 {
 		return nil, a.faulty(faults)
 	}
+	a.zone = loaded.Location
 	r := &reader{offline: true, frozen: frozen, person: server.LocalPerson(os.Getuid())}
 	if _, err := os.Stat(loaded.Store.Path); errors.Is(err, fs.ErrNotExist) {
 		return r, nil // nothing was ever asked
@@ -68,8 +70,32 @@ func (r *reader) Close() {
 	}
 }
 
-// Runs lists runs, newest first.
-func (r *reader) Runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]bellhop.Run, error) {
+// pageOf is how many runs are read at a time.
+const pageOf = 500
+
+// EachRun calls fn with pages of runs, newest first, until there are no more
+// or f.Limit is reached; 0 = all.
+func (r *reader) EachRun(ctx context.Context, f bellhop.RunFilter, mine bool, fn func([]bellhop.Run) error) error {
+	for left := f.Limit; ; {
+		if f.Limit = pageOf; left > 0 {
+			f.Limit = min(left, pageOf)
+		}
+		runs, err := r.runs(ctx, f, mine)
+		if err != nil {
+			return err
+		}
+		if err := fn(runs); err != nil {
+			return err
+		}
+		if left -= len(runs); len(runs) < f.Limit || left == 0 {
+			return nil
+		}
+		f.Before = runs[len(runs)-1].ID
+	}
+}
+
+// runs lists one page of runs, newest first.
+func (r *reader) runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]bellhop.Run, error) {
 	switch {
 	case r.client != nil:
 		return r.client.Runs(ctx, f, mine)

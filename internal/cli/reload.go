@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
 func (a *app) reloadCommand() *cobra.Command {
@@ -12,22 +15,16 @@ func (a *app) reloadCommand() *cobra.Command {
 		Short: "Have the server read its configuration again",
 		Long:  "Have the server read its configuration again. A configuration with faults is\nrefused as a whole, and the server goes on with the old one.",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.online(cmd.Context(), "ask")
+		RunE: a.served(func(ctx context.Context, c *api.Client, _ []string) (string, error) {
+			got, err := c.Reload(ctx)
 			if err != nil {
-				return err
-			}
-			defer c.Close()
-			got, err := c.Reload(cmd.Context())
-			if err != nil {
-				return err
+				return "", err
 			}
 			for _, key := range got.Restart {
 				a.tell("%s changed: restart the server to use it", key)
 			}
-			_, err = fmt.Fprintf(a.Out, "reloaded: %s, %s\n", count(got.Services, "service"), count(got.Jobs, "job"))
-			return err
-		},
+			return fmt.Sprintf("reloaded: %s, %s", count(got.Services, "service"), count(got.Jobs, "job")), nil
+		}),
 	}
 }
 

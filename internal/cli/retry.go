@@ -1,34 +1,58 @@
 package cli
 
 import (
-	"fmt"
+	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
 func (a *app) retryCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "retry RUN",
-		Short: "Run a finished run again: a new run with the same arguments",
+	var args argFlags
+	c := &cobra.Command{
+		Use:   "retry RUN [--arg NAME=VALUE]...",
+		Short: "Run a finished run again: a new run with the same arguments, or others",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := bellhop.ParseRunID(args[0])
+		RunE: a.servedRun(func(ctx context.Context, c *api.Client, id bellhop.RunID) (string, error) {
+			got, err := c.Retry(ctx, id, bellhop.Args(args))
 			if err != nil {
-				return err
+				return "", err
 			}
-			c, err := a.online(cmd.Context(), "ask")
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			got, err := c.Retry(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(a.Out, a.style().AnswerText(got))
-			return err
-		},
+			return a.style().AnswerText(got), nil
+		}),
 	}
+	c.Flags().Var(&args, "arg", "another value for one argument; given again for one NAME, the values are a list")
+	return c
 }
+
+// argFlags are the values of --arg.
+type argFlags bellhop.Args
+
+// Set reads what stands behind the flag.
+func (f *argFlags) Set(s string) error {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || name == "" {
+		return bellhop.Errorf(bellhop.Invalid, "--arg is %.40q; it takes NAME=VALUE, such as env=staging", s)
+	}
+	if *f == nil {
+		*f = argFlags{}
+	}
+	switch before, again := (*f)[name]; {
+	case !again:
+		(*f)[name] = bellhop.Text(value)
+	case before.IsList():
+		(*f)[name] = bellhop.List(append(before.List, value)...)
+	default:
+		(*f)[name] = bellhop.List(before.Text, value)
+	}
+	return nil
+}
+
+// String is the default that help shows.
+func (*argFlags) String() string { return "" }
+
+// Type is what help calls a value.
+func (*argFlags) Type() string { return "NAME=VALUE" }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,8 @@ func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 // app is what every verb shares.
 type app struct {
 	Stdio
-	config string // the -c flag
+	config string         // the -c flag
+	zone   *time.Location // in which times are told; nil = the machine's
 }
 
 // Run runs one command line and returns its exit status.
@@ -91,7 +93,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.upCommand(), a.demoCommand(), a.initCommand(), a.askCommand(), a.chatCommand(),
 		a.checkCommand(), a.schemaCommand(), a.reloadCommand(), a.statusCommand(), a.runsCommand(),
-		a.logsCommand(), a.cancelCommand(), a.retryCommand(), a.backupCommand(), a.versionCommand(),
+		a.logsCommand(), a.whyCommand(), a.cancelCommand(), a.retryCommand(),
+		a.pauseCommand(), a.resumeCommand(), a.suppressCommand(), a.unsuppressCommand(), a.suppressionsCommand(), a.backupCommand(), a.versionCommand(),
 	)
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
@@ -162,18 +165,6 @@ func (a *app) client(source string) (*api.Client, error) {
 		return nil, err
 	}
 	return &api.Client{Socket: socket, Source: source, Session: api.NewKey()}, nil
-}
-
-// online returns a client of a server that answers, or Unavailable.
-func (a *app) online(ctx context.Context, source string) (*api.Client, error) {
-	c, err := a.client(source)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.Server(ctx); err != nil {
-		return nil, noServer(err)
-	}
-	return c, nil
 }
 
 // noServer words that nothing answers on the control socket; what a server

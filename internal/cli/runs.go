@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -10,13 +9,15 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
+	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
 type runsFlags struct {
-	service, job, since string
-	states              []string
-	limit               limitFlag
-	mine, json          bool
+	service, job         string
+	since, until, before string
+	states               []string
+	limit                limitFlag
+	mine, json           bool
 }
 
 func (a *app) runsCommand() *cobra.Command {
@@ -32,6 +33,8 @@ func (a *app) runsCommand() *cobra.Command {
 	c.Flags().StringVar(&f.job, "job", "", "only runs of this job")
 	c.Flags().StringSliceVar(&f.states, "state", nil, "only runs in this state (may be given more than once)")
 	c.Flags().StringVar(&f.since, "since", "", "only runs asked for since then: 2h, 3d, or a time such as 2026-01-31T15:04:05Z")
+	c.Flags().StringVar(&f.until, "until", "", "only runs asked for before then; as for --since")
+	c.Flags().StringVar(&f.before, "before", "", "only runs older than this run: the next page")
 	f.limit = 20
 	c.Flags().Var(&f.limit, "limit", "at most this many; 0 = all")
 	c.Flags().BoolVar(&f.mine, "mine", false, "only runs that you asked for")
@@ -39,9 +42,9 @@ func (a *app) runsCommand() *cobra.Command {
 	return c
 }
 
-// filter reads the flags; now is what --since counts back from.
-func (f runsFlags) filter(now time.Time) (bellhop.RunFilter, error) {
-	out := bellhop.RunFilter{Service: f.service, Job: f.job, Limit: int(f.limit)}
+// filter reads the flags; now is what --since and --until count back from.
+func (f runsFlags) filter(now time.Time) (out bellhop.RunFilter, err error) {
+	out = bellhop.RunFilter{Service: f.service, Job: f.job, Limit: int(f.limit)}
 	for _, s := range f.states {
 		state, err := bellhop.ParseState(s)
 		if err != nil {
@@ -49,25 +52,37 @@ func (f runsFlags) filter(now time.Time) (bellhop.RunFilter, error) {
 		}
 		out.States = append(out.States, state)
 	}
-	if f.since == "" {
-		return out, nil
+	if out.Since, err = timeFlag("--since", f.since, now); err != nil {
+		return out, err
 	}
-	if d, err := bellhop.ParseDuration(f.since); err == nil && d >= 0 {
-		out.Since = now.Add(-d)
-		return out, nil
+	if out.Until, err = timeFlag("--until", f.until, now); err != nil {
+		return out, err
+	}
+	if f.before != "" {
+		out.Before, err = bellhop.ParseRunID(f.before)
+	}
+	return out, err
+}
+
+// timeFlag reads a time, or a span that counts back from now; "" is the zero
+// time.
+func timeFlag(flag, s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := bellhop.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
 	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateTime, time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, f.since, now.Location()); err == nil {
-			out.Since = t
-			return out, nil
+		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
+			return t, nil
 		}
 	}
-	return out, bellhop.Errorf(bellhop.Invalid, "--since is %.40q; it takes a duration such as 2h or 3d, or a time such as 2026-01-31T15:04:05Z", f.since)
+	return time.Time{}, bellhop.Errorf(bellhop.Invalid, "%s is %.40q; it takes a duration such as 2h or 3d, or a time such as 2026-01-31T15:04:05Z", flag, s)
 }
 
 func (a *app) runs(ctx context.Context, f runsFlags) error {
-	filter, err := f.filter(time.Now())
-	if err != nil {
+	if _, err := f.filter(a.now()); err != nil { // before a server is looked for
 		return err
 	}
 	r, err := a.reader(ctx)
@@ -75,26 +90,54 @@ func (a *app) runs(ctx context.Context, f runsFlags) error {
 		return err
 	}
 	defer r.Close()
-	runs, err := r.Runs(ctx, filter, f.mine)
+	filter, err := f.filter(a.now()) // in the zone that is known by now
 	if err != nil {
 		return err
 	}
 	if f.json {
-		for _, run := range runs {
-			line, err := json.Marshal(run)
-			if err == nil {
-				_, err = fmt.Fprintf(a.Out, "%s\n", chat.CleanJSON(line))
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return r.EachRun(ctx, filter, f.mine, a.runsJSON)
 	}
-	if _, err := fmt.Fprintln(a.Out, a.style().RunsTable(runs)); err != nil {
+	return a.runsTable(ctx, r, filter, f.mine)
+}
+
+func (a *app) runsJSON(runs []bellhop.Run) error {
+	for _, run := range runs {
+		line, err := api.RunJSON(run)
+		if err == nil {
+			_, err = fmt.Fprintf(a.Out, "%s\n", chat.CleanJSON(line))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runsTable prints runs aligned, and how to see the rest when there are more.
+func (a *app) runsTable(ctx context.Context, r *reader, filter bellhop.RunFilter, mine bool) error {
+	limit := filter.Limit
+	if limit > 0 {
+		filter.Limit++
+	}
+	var all []bellhop.Run
+	err := r.EachRun(ctx, filter, mine, func(runs []bellhop.Run) error {
+		all = append(all, runs...)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	if f.mine {
+	more := limit > 0 && len(all) > limit
+	if more {
+		all = all[:limit]
+	}
+	if _, err := fmt.Fprintln(a.Out, a.style().RunsTable(all)); err != nil {
+		return err
+	}
+	if more {
+		a.tell("There are older ones: --before %s shows them.", all[limit-1].ID)
+	}
+	if mine {
 		return a.unread(ctx, r)
 	}
 	return nil

@@ -86,7 +86,21 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 	if err := json.Unmarshal(b, &p); err != nil || p.Code == "" {
 		return nil, bellhop.Errorf(bellhop.Internal, "the server answered %s", resp.Status)
 	}
-	return nil, &bellhop.Error{Code: p.Code, Message: p.Detail}
+	return nil, &bellhop.Error{Code: p.Code, Message: p.Detail, Err: comeBackAfter(resp.Header.Get("Retry-After"))}
+}
+
+// later is the cause of an error after which a server asks to be asked again.
+type later struct{ after time.Duration }
+
+func (l later) Error() string { return "the server can be asked again in " + l.after.String() }
+
+// comeBackAfter reads a Retry-After header; nil = there is none.
+func comeBackAfter(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > 3600 {
+		return nil
+	}
+	return later{time.Duration(n) * time.Second}
 }
 
 // call makes one request and decodes its answer, without trying again.
@@ -118,26 +132,63 @@ func patiently[T any](ctx context.Context, c *Client, method, path string, heade
 	return v, err
 }
 
+// reading makes a request that changes nothing. It is made again only where the
+// server asks for that.
+func reading[T any](ctx context.Context, c *Client, path string) (v T, err error) {
+	for n := 1; ; n++ {
+		v, err = call[T](ctx, c, "GET", path, nil, nil)
+		again, ok := errors.AsType[later](err)
+		if !ok || n > refusals {
+			return v, err
+		}
+		if err := sleep(ctx, again.after); err != nil {
+			return v, err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// refusals is how often a server may say "later" before that is told.
+const refusals = 3
+
 // patiently calls fn until it succeeds, fails with a *bellhop.Error, or ctx
-// ends.
+// ends. What a server could not do now and asks to be asked again is tried a
+// few times more: with its key, a request is never done twice.
 func (c *Client) patiently(ctx context.Context, fn func() error) error {
 	pause := firstPause
-	for {
+	var refused error
+	for n := 0; ; {
 		err := fn()
+		wait := pause
 		if _, final := errors.AsType[*bellhop.Error](err); err == nil || final {
 			c.reached(true)
+			again, ok := errors.AsType[later](err)
+			if n++; !ok || n > refusals {
+				return err
+			}
+			refused, wait = err, again.after
+		} else {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if refused != nil && undialled(err) {
+				return refused // by a server that was stopping, and nobody is there any more
+			}
+			refused = nil
+			c.reached(false)
+			pause = min(2*pause, lastPause)
+		}
+		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		c.reached(false)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, lastPause)
 	}
 }
 
@@ -192,10 +243,28 @@ func (c *Client) Cancel(ctx context.Context, id bellhop.RunID) ([]bellhop.Cancel
 	return a.Cancelled, err
 }
 
-// Retry runs a finished run again.
-func (c *Client) Retry(ctx context.Context, id bellhop.RunID) (bellhop.Answer, error) {
-	a, err := patiently[answer](ctx, c, "POST", "/v1/runs/"+id.String()+"/retry", keyed(NewKey()), nil)
+// Retry runs a finished run again; args are those that differ from its own.
+func (c *Client) Retry(ctx context.Context, id bellhop.RunID, args bellhop.Args) (bellhop.Answer, error) {
+	a, err := patiently[answer](ctx, c, "POST", "/v1/runs/"+id.String()+"/retry", keyed(NewKey()), retryBody{Args: args})
 	return a.back(), err
+}
+
+// Why tells why a run has not started.
+func (c *Client) Why(ctx context.Context, id bellhop.RunID) (bellhop.Answer, error) {
+	a, err := reading[answer](ctx, c, "/v1/runs/"+id.String()+"/why")
+	return a.back(), err
+}
+
+// Hold suppresses, pauses, or lets go again, as the action says.
+func (c *Client) Hold(ctx context.Context, action bellhop.Action, h Holding) (bellhop.Answer, error) {
+	a, err := patiently[answer](ctx, c, "POST", "/v1/"+string(action), keyed(NewKey()), h)
+	return a.back(), err
+}
+
+// Suppressions lists what is suppressed or paused.
+func (c *Client) Suppressions(ctx context.Context) ([]bellhop.Hold, error) {
+	s, err := reading[suppressions](ctx, c, "/v1/suppressions")
+	return s.Holds, err
 }
 
 // Complete returns the words that may follow (chat.Desk).
@@ -205,11 +274,12 @@ func (c *Client) Complete(ctx context.Context, line string) ([]string, error) {
 
 // Status tells what happens now.
 func (c *Client) Status(ctx context.Context) (*bellhop.Status, error) {
-	s, err := call[*status](ctx, c, "GET", "/v1/status", nil, nil)
+	s, err := reading[*status](ctx, c, "/v1/status")
 	return s.back(), err
 }
 
-// Runs lists runs, newest first. mine narrows to the caller's own.
+// Runs lists runs, newest first: one page, of f.Limit or as many as the server
+// gives at a time. mine narrows to the caller's own.
 func (c *Client) Runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]bellhop.Run, error) {
 	q := url.Values{"limit": {strconv.Itoa(f.Limit)}}
 	set := func(k, v string) {
@@ -222,8 +292,10 @@ func (c *Client) Runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]be
 	for _, s := range f.States {
 		set("state", string(s))
 	}
-	if !f.Since.IsZero() {
-		set("since", f.Since.Format(time.RFC3339Nano))
+	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
+		if !at.IsZero() {
+			set(name, at.Format(time.RFC3339Nano))
+		}
 	}
 	if f.Before != 0 {
 		set("before", f.Before.String())
@@ -231,10 +303,12 @@ func (c *Client) Runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]be
 	if mine {
 		set("mine", "true")
 	}
-	got, err := call[struct {
-		Runs []bellhop.Run `json:"runs"`
-	}](ctx, c, "GET", "/v1/runs?"+q.Encode(), nil, nil)
-	return got.Runs, err
+	got, err := reading[page](ctx, c, "/v1/runs?"+q.Encode())
+	runs := make([]bellhop.Run, len(got.Runs))
+	for i, r := range got.Runs {
+		runs[i] = r.back()
+	}
+	return runs, err
 }
 
 // answerFor is how long a server may take to say who it is; one that takes

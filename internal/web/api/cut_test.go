@@ -43,7 +43,7 @@ func (s stuck) Ask(ctx context.Context, _, _ string) (bellhop.Answer, error) {
 	return bellhop.Answer{}, ctx.Err()
 }
 
-func serve(t *testing.T, f front, base context.Context) *httptest.Server {
+func serve(t *testing.T, f api.Front, base context.Context) *httptest.Server {
 	t.Helper()
 	somebody := func(*http.Request) (bellhop.Person, error) {
 		return bellhop.Person{Identity: "local:alice", Listed: true}, nil

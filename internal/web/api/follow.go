@@ -79,28 +79,36 @@ func (c *Client) stream(ctx context.Context, path string, header http.Header, fn
 }
 
 // follow streams again and again until the stream is complete, fn fails, the
-// server refuses, or ctx ends.
-func (c *Client) follow(ctx context.Context, path string, header func() http.Header, fn func(id, event string, data []byte) error) error {
+// server refuses, or ctx ends. With wait, a server that says "not now" is asked
+// again for as long: what is waited for may be a long time away.
+func (c *Client) follow(ctx context.Context, path string, wait bool, header func() http.Header, fn func(id, event string, data []byte) error) error {
 	var mine error
-	err := c.patiently(ctx, func() error {
-		err := c.stream(ctx, path, header(), fn)
-		if own, ok := errors.AsType[callerError](err); ok {
-			mine = own.err
-			return nil
+	for {
+		err := c.patiently(ctx, func() error {
+			err := c.stream(ctx, path, header(), fn)
+			if own, ok := errors.AsType[callerError](err); ok {
+				mine = own.err
+				return nil
+			}
+			return err
+		})
+		switch {
+		case mine != nil:
+			return mine
+		case !wait || bellhop.CodeOf(err) != bellhop.Unavailable:
+			return err
 		}
-		return err
-	})
-	if mine != nil {
-		return mine
+		if err := sleep(ctx, lastPause); err != nil {
+			return err
+		}
 	}
-	return err
 }
 
 // Output calls fn for each piece of a run's output (chat.Desk).
 func (c *Client) Output(ctx context.Context, id bellhop.RunID, follow bool, fn func(bellhop.Chunk) error) error {
 	last := ""
 	path := fmt.Sprintf("/v1/runs/%s/output?follow=%t", id, follow)
-	return c.follow(ctx, path, func() http.Header {
+	return c.follow(ctx, path, follow, func() http.Header {
 		if last == "" {
 			return http.Header{}
 		}
@@ -120,15 +128,15 @@ func (c *Client) Output(ctx context.Context, id bellhop.RunID, follow bool, fn f
 
 // Reports calls fn for each report to this session (chat.Desk).
 func (c *Client) Reports(ctx context.Context, fn func(bellhop.Report) error) error {
-	return c.reports(ctx, "/v1/reports", fn)
+	return c.reports(ctx, "/v1/reports", true, fn)
 }
 
 // Unread calls fn for each report that nobody read (chat.Desk).
 func (c *Client) Unread(ctx context.Context, fn func(bellhop.Report) error) error {
-	return c.reports(ctx, "/v1/reports?unread=true", fn)
+	return c.reports(ctx, "/v1/reports?unread=true", false, fn)
 }
 
-func (c *Client) reports(ctx context.Context, path string, fn func(bellhop.Report) error) error {
+func (c *Client) reports(ctx context.Context, path string, wait bool, fn func(bellhop.Report) error) error {
 	// The stream must not end between the reading of a report and its
 	// acknowledgement, which would come too late.
 	stream, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -139,7 +147,7 @@ func (c *Client) reports(ctx context.Context, path string, fn func(bellhop.Repor
 		defer telling.Unlock()
 		end()
 	})()
-	err := c.follow(stream, path, func() http.Header { return http.Header{} }, func(_, _ string, data []byte) error {
+	err := c.follow(stream, path, wait, func() http.Header { return http.Header{} }, func(_, _ string, data []byte) error {
 		telling.Lock()
 		defer telling.Unlock()
 		if ctx.Err() != nil {

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -12,6 +14,10 @@ import (
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
 )
+
+// comeBack is after how many seconds a request that could not be served may be
+// made again, under the same key.
+const comeBack = "1"
 
 // maxBody is the largest request body, in bytes: the longest line of all, with
 // each byte of it escaped as JSON may do.
@@ -62,8 +68,14 @@ func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("GET /v1/runs", h.runs)
 	h.handle("GET /v1/runs/{id}", h.run)
 	h.handle("GET /v1/runs/{id}/output", h.output)
-	h.handle("POST /v1/runs/{id}/cancel", h.act(bellhop.ActionCancelRun))
-	h.handle("POST /v1/runs/{id}/retry", h.act(bellhop.ActionRetry))
+	h.handle("GET /v1/runs/{id}/why", h.why)
+	h.handle("POST /v1/runs/{id}/cancel", h.cancel)
+	h.handle("POST /v1/runs/{id}/retry", h.retry)
+	h.handle("POST /v1/suppress", h.hold(bellhop.ActionSuppress))
+	h.handle("POST /v1/unsuppress", h.hold(bellhop.ActionUnsuppress))
+	h.handle("POST /v1/pause", h.hold(bellhop.ActionPause))
+	h.handle("POST /v1/resume", h.hold(bellhop.ActionResume))
+	h.handle("GET /v1/suppressions", h.suppressions)
 	h.handle("GET /v1/status", h.status)
 	h.handle("GET /v1/complete", h.complete)
 	h.handle("GET /v1/reports", h.reports)
@@ -144,6 +156,9 @@ func (h *Handler) fail(w http.ResponseWriter, err error) {
 	if p.Status >= 500 {
 		h.log.Warn("a request failed", "code", p.Code, "error", err)
 	}
+	if p.Code == bellhop.Unavailable {
+		w.Header().Set("Retry-After", comeBack)
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p)
@@ -181,18 +196,40 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, c caller) error {
 	return reply(w, toAnswer(a))
 }
 
-func (h *Handler) act(action bellhop.Action) endpoint {
-	return func(w http.ResponseWriter, r *http.Request, c caller) error {
-		id, err := bellhop.ParseRunID(r.PathValue("id"))
-		if err != nil {
-			return err
-		}
-		a, err := h.front.Do(r.Context(), c.person, c.source, c.session, r.Header.Get(headerKey), bellhop.Invocation{Action: action, Run: id})
-		if err != nil {
-			return err
-		}
-		return reply(w, toAnswer(a))
+// do has an invocation done and replies what it came to.
+func (h *Handler) do(w http.ResponseWriter, r *http.Request, c caller, inv bellhop.Invocation) error {
+	a, err := h.front.Do(r.Context(), c.person, c.source, c.session, r.Header.Get(headerKey), inv)
+	if err != nil {
+		return err
 	}
+	return reply(w, toAnswer(a))
+}
+
+func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, c caller) error {
+	id, err := bellhop.ParseRunID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return h.do(w, r, c, bellhop.Invocation{Action: bellhop.ActionCancelRun, Run: id})
+}
+
+// retryBody may be left out.
+type retryBody struct {
+	Args bellhop.Args `json:"args,omitempty"` // those that differ from the old run's
+}
+
+func (h *Handler) retry(w http.ResponseWriter, r *http.Request, c caller) error {
+	id, err := bellhop.ParseRunID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	var body retryBody
+	if r.ContentLength != 0 {
+		if body, err = readBody[retryBody](r); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return h.do(w, r, c, bellhop.Invocation{Action: bellhop.ActionRetry, Run: id, Args: body.Args})
 }
 
 func (h *Handler) runs(w http.ResponseWriter, r *http.Request, c caller) error {
@@ -204,10 +241,18 @@ func (h *Handler) runs(w http.ResponseWriter, r *http.Request, c caller) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, struct {
-		Runs []bellhop.Run `json:"runs"`
-	}{append([]bellhop.Run{}, runs...)})
+	got := page{Runs: make([]object, len(runs))}
+	for i, r := range runs {
+		got.Runs[i] = toObject(r)
+	}
+	if len(runs) == f.Limit {
+		got.Next = runs[len(runs)-1].ID
+	}
+	return reply(w, got)
 }
+
+// maxPage is how many runs a page holds at most.
+const maxPage = 1000
 
 // parseFilter reads the query of a list of runs.
 func parseFilter(r *http.Request, p bellhop.Person) (f bellhop.RunFilter, err error) {
@@ -220,15 +265,25 @@ func parseFilter(r *http.Request, p bellhop.Person) (f bellhop.RunFilter, err er
 		}
 		f.States = append(f.States, state)
 	}
-	if s := q.Get("since"); s != "" {
-		if f.Since, err = time.Parse(time.RFC3339Nano, s); err != nil {
-			return f, bellhop.Errorf(bellhop.Invalid, "since is %.40q; it takes a time such as 2026-01-31T15:04:05Z", s)
+	for _, at := range []struct {
+		name string
+		to   *time.Time
+	}{{"since", &f.Since}, {"until", &f.Until}} {
+		s := q.Get(at.name)
+		if s == "" {
+			continue
+		}
+		if *at.to, err = time.Parse(time.RFC3339Nano, s); err != nil {
+			return f, bellhop.Errorf(bellhop.Invalid, "%s is %.40q; it takes a time such as 2026-01-31T15:04:05Z", at.name, s)
 		}
 	}
 	if s := q.Get("limit"); s != "" {
 		if f.Limit, err = strconv.Atoi(s); err != nil || f.Limit < 0 {
-			return f, bellhop.Errorf(bellhop.Invalid, "limit is %.40q; it takes a whole number, 0 for all", s)
+			return f, bellhop.Errorf(bellhop.Invalid, "limit is %.40q; it takes a whole number, 0 for as many as a page holds", s)
 		}
+	}
+	if f.Limit == 0 || f.Limit > maxPage {
+		f.Limit = maxPage
 	}
 	if s := q.Get("before"); s != "" {
 		if f.Before, err = bellhop.ParseRunID(s); err != nil {
@@ -250,7 +305,7 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, c caller) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, got)
+	return reply(w, toObject(got))
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request, c caller) error {
