@@ -21,6 +21,12 @@ func (b *builder) command(s *bellhop.Service, raw commandRaw, good map[string]bo
 		Delay:   raw.Delay.val,
 		Running: raw.Running.val,
 		Pos:     b.commandText(raw).pos(),
+
+		MaxDelay: b.positive("max_delay", raw.MaxDelay, 0),
+		OnRepeat: bellhop.OnRepeat(raw.OnRepeat.or("")),
+	}
+	if raw.Priority.good() {
+		en.Priority = &raw.Priority.val
 	}
 	b.commandKeys(raw)
 	for _, a := range raw.Aliases.items {
@@ -70,12 +76,51 @@ func (b *builder) commandKeys(raw commandRaw) {
 	if raw.Regex.isSet() && len(raw.Aliases.items) > 0 {
 		b.fault(raw.Aliases.at, "aliases go with command, not with regex; write the other ways into the expression: (?:this|that)")
 	}
-	if raw.Action.or("run") == "run" && raw.Running.isSet() {
+	action := raw.Action.or("run")
+	if raw.Running.isSet() && action != "cancel" {
 		b.fault(raw.Running.at, "running goes with action: cancel only")
 	}
-	if raw.Action.val == "cancel" && raw.Delay.isSet() {
-		b.fault(raw.Delay.at, "delay does not go with action: cancel, which acts at once")
+	b.repeatKeys(raw, action)
+}
+
+// repeatKeys checks the keys that say how and when a run is made.
+func (b *builder) repeatKeys(raw commandRaw, action string) {
+	if action != "run" {
+		for _, k := range []struct {
+			key string
+			at  at
+		}{{"delay", raw.Delay.at}, {"max_delay", raw.MaxDelay.at}, {"on_repeat", raw.OnRepeat.at}, {"priority", raw.Priority.at}} {
+			if k.at.isSet() {
+				b.fault(k.at, "%s does not go with action: %s, which acts at once; remove it", k.key, action)
+			}
+		}
+		return
 	}
+	repeat := bellhop.OnRepeat(raw.OnRepeat.or(""))
+	switch {
+	case !raw.MaxDelay.good() || raw.MaxDelay.val == 0:
+	case repeat == bellhop.OnRepeatQueue || repeat == bellhop.OnRepeatReject:
+		b.fault(raw.MaxDelay.at, "max_delay bounds how far a repeat pushes a run back, and with on_repeat: %s none does; remove one of them", repeat)
+	case !raw.Delay.isSet() && !raw.OnRepeat.isSet():
+		b.fault(raw.MaxDelay.at, "max_delay bounds how far repeats push the start back, and without a delay they don't; add delay: 1m, say, or remove it")
+	case raw.Delay.good() && raw.MaxDelay.val < raw.Delay.val:
+		b.fault(raw.MaxDelay.at, "max_delay: %s is shorter than delay: %s; write at least that", raw.MaxDelay.node.Value, raw.Delay.node.Value)
+	}
+}
+
+// holds reports whether an action may be about a whole service.
+func holds(a bellhop.Action) bool {
+	switch a {
+	case bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume:
+		return true
+	}
+	return false
+}
+
+// ownParam reports whether name is a parameter of the action rather than of
+// the job.
+func ownParam(a bellhop.Action, name string) bool {
+	return a == bellhop.ActionSuppress && (name == "from" || name == "until")
 }
 
 func (b *builder) commandJob(s *bellhop.Service, raw commandRaw, en *bellhop.Entry, good map[string]bool) {
@@ -87,7 +132,12 @@ func (b *builder) commandJob(s *bellhop.Service, raw commandRaw, en *bellhop.Ent
 			en.Args[a.name] = a.val.val
 		}
 	}
+	b.ownArgs(raw, en.Action)
 	if !raw.Job.isSet() {
+		if holds(en.Action) {
+			b.wholeService(raw, en)
+			return
+		}
 		if !raw.bad && (raw.Command.isSet() || raw.Regex.isSet()) {
 			b.fault(b.commandText(raw), "this command does not say which job it is about; add job: with the name of one")
 		}
@@ -105,6 +155,9 @@ func (b *builder) commandJob(s *bellhop.Service, raw commandRaw, en *bellhop.Ent
 		return
 	}
 	for _, a := range raw.Args.items {
+		if ownParam(en.Action, a.name) {
+			continue
+		}
 		p, ok := j.Param(a.name)
 		if !ok {
 			b.fault(a.key, "args: %s", b.noParam(j, a.name))
@@ -114,6 +167,27 @@ func (b *builder) commandJob(s *bellhop.Service, raw commandRaw, en *bellhop.Ent
 			if err := fixed(p).Check(a.val.val); err != nil {
 				b.fault(a.val.at, "args: %v", err)
 			}
+		}
+	}
+}
+
+// ownArgs checks what the configuration fixes of the action's own. What times
+// mean is the engine's to say, when they are used.
+func (b *builder) ownArgs(raw commandRaw, action bellhop.Action) {
+	for _, a := range raw.Args.items {
+		if ownParam(action, a.name) && a.val.good() && (a.val.val.IsList() || strings.TrimSpace(a.val.val.Text) == "") {
+			b.fault(a.val.at, "args: %s is one time, such as 18:30, a date, or a duration such as 2h", a.name)
+		}
+	}
+}
+
+// wholeService refuses arguments of a command that is about every job.
+func (b *builder) wholeService(raw commandRaw, en *bellhop.Entry) {
+	for _, a := range raw.Args.items {
+		if !ownParam(en.Action, a.name) {
+			b.fault(a.key, "args: %s is no parameter of the whole service, which this command is about; add job: with the name of one, or remove it", shorten(a.name))
+			b.harmless[a.key.pos()] = true
+			delete(en.Args, a.name)
 		}
 	}
 }

@@ -55,12 +55,6 @@ type Config struct {
 	Chats    []Chat // in the order of the file
 }
 
-// Store says where the memory is.
-type Store struct {
-	Kind string // sqlite
-	Path string
-}
-
 // Runner bounds the work of this server.
 type Runner struct {
 	Slots     int           // processes at a time
@@ -127,36 +121,49 @@ func Load(path string, opts Options) (*Config, []bellhop.Fault, error) {
 }
 
 // Digest is equal for configurations that mean the same, whatever their
-// comments and layout: 16 hex digits.
+// comments and layout, and whatever the store's password is: 16 hex digits.
 func (c *Config) Digest() string {
-	type job struct{ Digest, Help string }
 	plain := *c
-	plain.Catalog = &bellhop.Catalog{Bot: c.Catalog.Bot}
-	jobs := map[string]job{}
-	for _, s := range c.Catalog.Services {
-		for _, j := range s.Jobs {
-			jobs[s.Name+"/"+j.Name] = job{j.Digest(), j.Help}
-		}
-		s.Jobs, s.Pos = nil, bellhop.Position{}
-		s.Entries = slices.Clone(s.Entries)
-		for i := range s.Entries {
-			s.Entries[i].Pos = bellhop.Position{}
-		}
-		plain.Catalog.Services = append(plain.Catalog.Services, s)
-	}
+	plain.Catalog = &bellhop.Catalog{Digest: c.Catalog.Digest}
 	plain.Chats = slices.Clone(c.Chats)
 	for i := range plain.Chats {
 		plain.Chats[i].Pos = bellhop.Position{}
 	}
-	text, err := json.Marshal(struct {
-		Config Config
-		Jobs   map[string]job
-	}{plain, jobs})
+	return digest(plain)[:16]
+}
+
+// catalogDigest is equal for catalogs that offer the same in the same words:
+// 32 hex digits. The places in files do not count, nor do folders, so that
+// servers with the same configuration agree.
+func catalogDigest(cat *bellhop.Catalog, timezone string) string {
+	type job struct{ Digest, Help string }
+	type service struct {
+		bellhop.Service
+		Jobs []job
+	}
+	var services []service
+	for _, s := range cat.Services {
+		plain := service{Service: s}
+		plain.Service.Jobs, plain.Pos = nil, bellhop.Position{}
+		for _, j := range s.Jobs {
+			plain.Jobs = append(plain.Jobs, job{j.Digest(), j.Help})
+		}
+		plain.Entries = slices.Clone(s.Entries)
+		for i := range plain.Entries {
+			plain.Entries[i].Pos = bellhop.Position{}
+		}
+		services = append(services, plain)
+	}
+	return digest([]any{cat.Bot, timezone, cat.Keep, cat.Keep.MaxOutput, services})
+}
+
+func digest(plain any) string {
+	text, err := json.Marshal(plain)
 	if err != nil { // plain data throughout
 		panic("config: a configuration that can't be written as JSON: " + err.Error())
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:16])
 }
 
 // faultList gathers what is wrong, at most maxFaults of it.

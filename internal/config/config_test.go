@@ -42,6 +42,8 @@ func TestFullSettings(t *testing.T) {
 		"files":     {cfg.Files, []string{filepath.Join(dir, "bellhop.yaml")}},
 		"store":     {cfg.Store, config.Store{Kind: "sqlite", Path: filepath.Join(dir, "data/x.db")}},
 		"time zone": {cfg.Location.String(), "Europe/London"},
+		"zone":      {cfg.Catalog.Zone, cfg.Location},
+		"keep":      {cfg.Catalog.Keep, bellhop.Keep{Runs: -1, Output: 60 * 24 * time.Hour, MaxOutput: 1e12}},
 		"lease":     {cfg.Lease, 10 * time.Second},
 		"grace":     {cfg.Grace, time.Minute},
 		"runner":    {cfg.Runner, config.Runner{Slots: 4, KillAfter: 2 * time.Second}},
@@ -79,13 +81,15 @@ func TestFullJobs(t *testing.T) {
 		},
 		Env:     map[string]string{"REGION": "us", "PORT": "08080", "PRICE": "$5", "HOME_OF": "2200!"},
 		Timeout: 36 * time.Hour, Concurrency: 1, ConcurrencyKey: "deploy-{env}-{n}", OnCrash: bellhop.CrashFail, MaxOutput: 64000,
-		Report: bellhop.ReportRule{Stdout: true, Format: bellhop.FormatCode, SuppressEmpty: true, OnChange: true, Base64: true},
+		Priority: 9, Deadline: 10 * time.Minute, Keep: bellhop.Keep{Runs: 7 * 24 * time.Hour, Output: 24 * time.Hour},
+		Retries: bellhop.Retries{Max: 3, Backoff: time.Minute, Factor: 1.5, On: []string{"1", "75", "timeout", "not_started"}},
+		Report:  bellhop.ReportRule{Stdout: true, Format: bellhop.FormatCode, SuppressEmpty: true, OnChange: true, Base64: true},
 	}
 	if !reflect.DeepEqual(*deploy, want) {
 		t.Errorf("deploy is\n%+v\nwant\n%+v", *deploy, want)
 	}
 	hello := job("hello")
-	if hello.Concurrency != 1 || hello.OnCrash != bellhop.CrashRerun || hello.MaxOutput != 0 || hello.Report != (bellhop.ReportRule{Stdout: true, Success: true, Format: bellhop.FormatText}) {
+	if hello.Concurrency != 1 || hello.OnCrash != bellhop.CrashRerun || hello.MaxOutput != 0 || hello.Priority != bellhop.DefaultPriority || hello.Deadline != 0 || hello.Keep != (bellhop.Keep{}) || hello.Retries.Max != 0 || hello.Then != nil || hello.Report != (bellhop.ReportRule{Stdout: true, Success: true, Format: bellhop.FormatText}) {
 		t.Errorf("hello has other defaults: %+v", hello)
 	}
 	if f := job("free"); f.Concurrency != 0 || f.Env["REGION"] != "eu" || f.Params[0].Name != "c" {
@@ -113,7 +117,7 @@ func TestFullCommands(t *testing.T) {
 	cfg, dir := loadFull(t, full(t))
 	s, _ := cfg.Catalog.Service("example")
 	e := s.Entries
-	if len(e) != 5 {
+	if len(e) != 12 {
 		t.Fatalf("%d entries", len(e))
 	}
 	for i := range e {
@@ -133,14 +137,53 @@ func TestFullCommands(t *testing.T) {
 			Args: bellhop.Args{"env": bellhop.Text("yes"), "code": bellhop.Text("abc"), "note": bellhop.Text("007"), "words": bellhop.List()}},
 		{Service: "example", Name: e[3].Name, Regex: "(?i)tool (?P<b>.*)", Action: bellhop.ActionRun, Job: "fetched", Args: bellhop.Args{"arg.one": bellhop.Text("{b}")}},
 		{Service: "example", Name: e[4].Name, Pattern: "deploy cancel", Action: bellhop.ActionCancel, Job: "deploy", Running: true, Args: bellhop.Args{"env": bellhop.Text("staging")}},
+		{Service: "example", Name: e[5].Name, Pattern: "block [ip]", Action: bellhop.ActionRun, Job: "block", Delay: time.Minute, MaxDelay: 10 * time.Minute, OnRepeat: bellhop.OnRepeatMerge, Priority: new(0)},
+		{Service: "example", Name: e[6].Name, Pattern: "block [ip] now", Action: bellhop.ActionRun, Job: "block", OnRepeat: bellhop.OnRepeatReject},
+		{Service: "example", Name: e[7].Name, Pattern: "hold [ip] from [from] to [until]", Action: bellhop.ActionSuppress, Job: "block"},
+		{Service: "example", Name: e[8].Name, Pattern: "hold all", Action: bellhop.ActionSuppress, Args: bellhop.Args{"from": bellhop.Text("22:00"), "until": bellhop.Text("06:00")}},
+		{Service: "example", Name: e[9].Name, Pattern: "let go", Action: bellhop.ActionUnsuppress},
+		{Service: "example", Name: e[10].Name, Pattern: "halt", Action: bellhop.ActionPause},
+		{Service: "example", Name: e[11].Name, Pattern: "go on [ip]", Action: bellhop.ActionResume, Job: "block"},
 	}
 	if !reflect.DeepEqual(e, want) {
 		t.Errorf("entries are\n%+v\nwant\n%+v", e, want)
 	}
 }
 
+func TestFullFollows(t *testing.T) {
+	cfg, _ := loadFull(t, full(t))
+	s, _ := cfg.Catalog.Service("example")
+	for name, want := range map[string]bellhop.Job{
+		"block": {
+			Then:      []bellhop.Follow{{Job: "unblock", Delay: time.Hour, On: bellhop.FollowSuccess}},
+			OnFailure: bellhop.OnFailure{Notify: []string{"alice"}}, Priority: 5,
+		},
+		"unblock": {
+			Then: []bellhop.Follow{
+				{Job: "note", Args: bellhop.Args{"text": bellhop.Text("{ip} is free again, {{ip}}"), "hosts": bellhop.List("{ip}", "7")}, On: bellhop.FollowAlways},
+				{Job: "block", Delay: time.Minute, On: bellhop.FollowFailure},
+			},
+			OnFailure: bellhop.OnFailure{Notify: []string{"alice", "bob"}, Job: "note", Args: bellhop.Args{"text": bellhop.Text(`failed: {"ip": "{ip}"}`)}},
+		},
+		"note": {
+			Retries: bellhop.Retries{Max: 1, Backoff: 10 * time.Second, Factor: 2, Jitter: 0.1, On: []string{"2"}},
+			Keep:    bellhop.Keep{Runs: -1}, Priority: 5,
+		},
+	} {
+		j, _ := s.Job(name)
+		got := bellhop.Job{Then: j.Then, OnFailure: j.OnFailure, Retries: j.Retries, Keep: j.Keep, Priority: j.Priority}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is\n%+v\nwant\n%+v", name, got, want)
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	cfg := mustLoad(t, "services: {}\n")
+	const day = 24 * time.Hour
+	if cfg.Catalog.Keep != (bellhop.Keep{Runs: 90 * day, Output: 30 * day, MaxOutput: 5e9}) || cfg.Catalog.Zone != nil {
+		t.Errorf("keeps %+v, zone %v", cfg.Catalog.Keep, cfg.Catalog.Zone)
+	}
 	if cfg.Catalog.Bot != "bellhop" || cfg.Store != (config.Store{Kind: "sqlite", Path: filepath.Join(cfg.Home, "bellhop.db")}) ||
 		cfg.Location != time.Local || cfg.Runner != (config.Runner{Slots: 16, KillAfter: 5 * time.Second}) ||
 		cfg.Lease != 30*time.Second || cfg.Grace != 30*time.Second || cfg.Log != (config.Log{Format: "text"}) || len(cfg.Chats) != 0 {
@@ -186,6 +229,41 @@ func TestDigest(t *testing.T) {
 	for _, c := range []string{"lease: 10s", "Says hello", "help: Deploys\n", "run: echo Hello", "[./deploy.sh, ", "delay: 1s"} {
 		if digest(strings.Replace(full(t), c, strings.NewReplacer("10s", "11s", "hello", "hi", "Deploys", "Ships", "Hello", "Hi", "./", "../", "1s", "2s").Replace(c), 1)) == base.Digest() {
 			t.Errorf("a change of %q did not change the digest", c)
+		}
+	}
+}
+
+// The catalog's digest is the same wherever the same is offered, and another
+// one when anything of it changes.
+func TestCatalogDigest(t *testing.T) {
+	base, _ := loadFull(t, full(t))
+	if len(base.Catalog.Digest) != 32 {
+		t.Errorf("digest %q", base.Catalog.Digest)
+	}
+	digest := func(text string) string {
+		cfg, _ := loadFull(t, text) // in a folder of its own
+		return cfg.Catalog.Digest
+	}
+	for _, same := range []string{"# another comment\n\n" + full(t), strings.Replace(full(t), "lease: 10s", "lease: 11s", 1), strings.Replace(full(t), "sqlite:${STORE}.db", "postgres://h/x", 1)} {
+		if digest(same) != base.Catalog.Digest {
+			t.Errorf("another digest of %.60q", same)
+		}
+	}
+	for _, c := range []struct{ old, now string }{
+		{"bot: robot", "bot: rebot"}, {"Europe/London", "Europe/Paris"}, {"runs: never, output: 60d", "runs: 91d, output: 60d"}, {"1TB", "2TB"},
+		{"Costs $5", "Costs $6"}, {"restricted: yes", "restricted: no"}, {"    prefix: none\n", ""}, {"run: echo Hello", "run: echo Hi"},
+		{"help: Where to", "help: Whereto"}, {"help: Deploys\n", "help: Ships\n"}, {"priority: 9", "priority: 8"}, {"deadline: 10m", "deadline: 11m"},
+		{"factor: 1.5", "factor: 1.6"}, {"jitter: 0,", "jitter: 1,"}, {"{runs: 7d", "{runs: 8d"}, {"{job: unblock, delay: 1h}", "{job: unblock, delay: 2h}"},
+		{"on: always", "on: success"}, {"notify: alice", "notify: carol"}, {"say hello,", "say hi,"}, {"Says hello", "Greets"}, {"delay: 1s", "delay: 2s"},
+		{"max_delay: 10m", "max_delay: 11m"}, {"on_repeat: reject", "on_repeat: queue"}, {"merge, priority: 0", "merge, priority: 1"}, {`"22:00"`, `"23:00"`},
+		{"action: pause", "action: resume"}, {"running: true, ", ""}, {"name: go", "name: gone"}, {`["ship [env]`, `["send [env]`},
+	} {
+		changed := strings.Replace(full(t), c.old, c.now, 1)
+		if changed == full(t) {
+			t.Errorf("%q is not there to be changed", c.old)
+		}
+		if digest(changed) == base.Catalog.Digest {
+			t.Errorf("a change of %q to %q did not change the digest", c.old, c.now)
 		}
 	}
 }

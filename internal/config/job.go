@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +26,16 @@ func (b *builder) job(service string, e entry[jobRaw], env map[string]string, di
 		Env:       b.env(env, raw.Env),
 		Timeout:   b.positive("timeout", raw.Timeout, 0),
 		OnCrash:   bellhop.OnCrash(raw.OnCrash.or(string(bellhop.CrashRerun))),
-		Retries:   b.retries(raw.Retries),
+		Retries:   b.retries(raw.Retries, raw.Timeout),
+		Priority:  bellhop.DefaultPriority,
+		Deadline:  b.positive("deadline", raw.Deadline, 0),
+		Keep:      b.keepFor(raw.Keep.Runs, raw.Keep.Output),
 		Report:    reportRule(raw),
 		MaxOutput: raw.MaxOutput.val,
 		Help:      raw.Help.val,
+	}
+	if raw.Priority.good() {
+		j.Priority = raw.Priority.val
 	}
 	ok, err := b.compile(&j, e, dir)
 	b.concurrency(raw.Concurrency, &j, ok)
@@ -38,18 +45,77 @@ func (b *builder) job(service string, e entry[jobRaw], env map[string]string, di
 // maxRetries bounds retries.max.
 const maxRetries = 1000
 
-func (b *builder) retries(raw retriesRaw) bellhop.Retries {
-	r := bellhop.Retries{Max: raw.Max.val, Backoff: b.positive("backoff", raw.Backoff, 10*time.Second)}
-	switch {
-	case raw.Max.good() && (r.Max < 0 || r.Max > maxRetries):
+func (b *builder) retries(raw retriesRaw, timeout span) bellhop.Retries {
+	r := bellhop.Retries{Max: raw.Max.val, Backoff: b.positive("backoff", raw.Backoff, 10*time.Second), Factor: 2, Jitter: 0.1}
+	for _, x := range []struct {
+		key         string
+		raw         decimal
+		into        *float64
+		least, most float64
+	}{{"factor", raw.Factor, &r.Factor, 1, 10}, {"jitter", raw.Jitter, &r.Jitter, 0, 1}} {
+		if !x.raw.good() {
+			continue
+		}
+		if !between(x.raw.val, x.least, x.most) {
+			b.fault(x.raw.at, "%s: %v is out of range; write a number from %v to %v", x.key, x.raw.val, x.least, x.most)
+		}
+		*x.into = x.raw.val
+	}
+	r.On = b.retriesOn(raw.On, timeout)
+	if raw.Max.good() && (r.Max < 0 || r.Max > maxRetries) {
 		b.fault(raw.Max.at, "retries: %d is out of range; write a number from 0 to %d", r.Max, maxRetries)
-	case raw.Backoff.isSet() && !raw.Max.isSet():
-		b.fault(raw.Backoff.at, "backoff without max retries nothing; add max: 2, or remove retries")
+	}
+	if !raw.Max.isSet() {
+		for _, k := range []struct {
+			key string
+			at  at
+		}{{"backoff", raw.Backoff.at}, {"factor", raw.Factor.at}, {"jitter", raw.Jitter.at}, {"on", raw.On.at}} {
+			if k.at.isSet() {
+				b.fault(k.at, "%s without max retries nothing; add max: 2, or remove retries", k.key)
+				break
+			}
+		}
 	}
 	if r.Max == 0 {
 		return bellhop.Retries{}
 	}
 	return r
+}
+
+// retriesOn reads after which ends a job is tried again.
+func (b *builder) retriesOn(raw several[text], timeout span) []string {
+	var on []string
+	for _, t := range raw.items {
+		val := t.val
+		if n, err := strconv.Atoi(val); err == nil && t.good() && val != "0" {
+			val = strconv.Itoa(n)
+			if n < 1 || n > 255 {
+				b.fault(t.at, "on: %s is not an exit status of a failure; it is a number from 1 to 255", shorten(t.val))
+				continue
+			}
+		} else if t.good() && val != "timeout" && val != "not_started" {
+			b.fault(t.at, "on: %s is none of: an exit status from 1 to 255, timeout, not_started%s", shorten(val), didYouMean(val, "timeout", "not_started"))
+			continue
+		}
+		switch {
+		case !t.good():
+		case slices.Contains(on, val):
+			b.fault(t.at, "on: %s stands there twice", val)
+		case val == "timeout" && !timeout.isSet():
+			b.fault(t.at, "on: timeout never comes, since the job has no timeout; add timeout: 10m, say, or remove it")
+		default:
+			on = append(on, val)
+		}
+	}
+	return on
+}
+
+// didYouMean is the end of a fault: "" when nothing is near.
+func didYouMean(word string, options ...string) string {
+	if near := nearest(word, options); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
 }
 
 func reportRule(raw jobRaw) bellhop.ReportRule {

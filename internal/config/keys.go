@@ -31,8 +31,8 @@ func unknownKey(key string, fields []field, c *scope) string {
 func planned(key string) bool {
 	switch key {
 	case "web", "people", "schedules", "webhooks", "brokers", "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
-		"report_to", "refuse", "hear", "thread", "on_failure", "on_repeat", "max_delay", "keep", "result", "steps",
-		"labels", "function", "container", "process", "plugin", "node", "approve", "then", "when", "missed", "overlap":
+		"report_to", "refuse", "hear", "thread", "result", "steps",
+		"labels", "function", "container", "process", "plugin", "node", "approve", "when", "missed", "overlap":
 		return true
 	}
 	return false
@@ -67,6 +67,12 @@ func synonym(key string) string {
 		return "enum"
 	case "regexp":
 		return "regex"
+	case "retention", "expire", "ttl":
+		return "keep"
+	case "on_error", "on_fail", "failure":
+		return "on_failure"
+	case "next", "after", "followed_by", "follow", "on_success":
+		return "then"
 	case "tasks":
 		return "jobs"
 	case "private", "internal":

@@ -165,12 +165,16 @@ func parseSize(s string) (int64, bool) {
 		unit = 1000 * 1000
 	case "gb", "g":
 		unit = 1000 * 1000 * 1000
+	case "tb", "t":
+		unit = 1000 * 1000 * 1000 * 1000
 	case "kib":
 		unit = 1 << 10
 	case "mib":
 		unit = 1 << 20
 	case "gib":
 		unit = 1 << 30
+	case "tib":
+		unit = 1 << 40
 	default:
 		return 0, false
 	}
@@ -275,7 +279,7 @@ func (d *decoder) notScalar(n *yaml.Node, f field) string {
 		sign = "["
 	}
 	written := d.src.flowText(n)
-	if written == "" {
+	if written == "" || f.key == "store" { // a password may be in it
 		written = "..."
 	}
 	return fmt.Sprintf("%s became %s, because %s begins one in YAML; quote the value: %s", f.key, describe(n), sign, quoted(written))

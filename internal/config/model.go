@@ -15,7 +15,8 @@ import (
 type fileRaw struct {
 	at
 	Bot      text             `yaml:"bot" def:"bellhop" doc:"The name that people call."`
-	Store    text             `yaml:"store" def:"sqlite:bellhop.db" doc:"Where requests and their outcomes are kept: sqlite:FILE."`
+	Store    text             `yaml:"store" def:"sqlite:bellhop.db" doc:"Where requests and their outcomes are kept: sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE."`
+	Keep     keepRaw          `yaml:"keep" doc:"How long what is over is kept."`
 	Timezone text             `yaml:"timezone" doc:"A name such as Europe/London. Default: the machine's."`
 	Include  list[text]       `yaml:"include" item:"include" doc:"More files, as names or globs relative to this file."`
 	Lease    span             `yaml:"lease" def:"30s" doc:"How long a runner may be silent before its runs are taken over; at least 1s."`
@@ -24,6 +25,19 @@ type fileRaw struct {
 	Log      logRaw           `yaml:"log" doc:"What is logged and how."`
 	Chats    dict[chatRaw]    `yaml:"chats" item:"chat" doc:"Where people ask. The key is a name of your own."`
 	Services dict[serviceRaw] `yaml:"services" item:"service" doc:"What can be asked for."`
+}
+
+type keepRaw struct {
+	at
+	Runs      age      `yaml:"runs" def:"90d" doc:"How long a run is kept after its end: a duration, or never, which deletes none."`
+	Output    age      `yaml:"output" def:"30d" doc:"How long a run's output is kept: a duration, or never, which deletes none."`
+	MaxOutput capacity `yaml:"max_output" def:"5GB" doc:"How much output is kept of all runs together; the oldest goes first. A size, or unlimited."`
+}
+
+type jobKeepRaw struct {
+	at
+	Runs   age `yaml:"runs" doc:"How long a run is kept after its end: a duration, or never, which deletes none."`
+	Output age `yaml:"output" doc:"How long a run's output is kept: a duration, or never, which deletes none."`
 }
 
 type runnerRaw struct {
@@ -60,27 +74,50 @@ type serviceRaw struct {
 
 type jobRaw struct {
 	at
-	Run         script         `yaml:"run" mode:"code" doc:"A script, or a program and its arguments as a list. {name} stands for a parameter."`
-	Shell       text           `yaml:"shell" enum:"bash,sh" def:"bash" doc:"What runs a script."`
-	Dir         text           `yaml:"dir" doc:"Where it runs. Default: the service's dir."`
-	Env         dict[envRaw]   `yaml:"env" item:"variable" doc:"Environment variables; they win over the service's."`
-	Params      dict[paramRaw] `yaml:"params" item:"parameter" doc:"What is known of parameters. One that only {name} names is a string."`
-	Timeout     span           `yaml:"timeout" doc:"When a run is stopped. Default: never."`
-	Concurrency text           `yaml:"concurrency" mode:"plain" def:"1" doc:"How many runs at a time: a number, unlimited, or a key such as deploy-{env} that takes one at a time for each of its values."`
-	Retries     retriesRaw     `yaml:"retries" doc:"Whether a failed attempt is followed by others."`
-	OnCrash     text           `yaml:"on_crash" enum:"rerun,fail" def:"rerun" doc:"What becomes of a run whose server died."`
-	Report      reportRaw      `yaml:"report" doc:"What the asker is told."`
-	Output      text           `yaml:"output" enum:"base64" doc:"base64: the output is one line of base64, and is told as a file."`
-	MaxOutput   size           `yaml:"max_output" def:"10MiB" doc:"How much of each of stdout and stderr is kept."`
-	ScriptURL   text           `yaml:"script_url" doc:"A file that is fetched before every run and put on its PATH."`
-	SHA256      text           `yaml:"sha256" doc:"What the fetched file must hash to: 64 hex digits."`
-	Help        text           `yaml:"help" mode:"plain" doc:"One line for help."`
+	Run         script             `yaml:"run" mode:"code" doc:"A script, or a program and its arguments as a list. {name} stands for a parameter."`
+	Shell       text               `yaml:"shell" enum:"bash,sh" def:"bash" doc:"What runs a script."`
+	Dir         text               `yaml:"dir" doc:"Where it runs. Default: the service's dir."`
+	Env         dict[envRaw]       `yaml:"env" item:"variable" doc:"Environment variables; they win over the service's."`
+	Params      dict[paramRaw]     `yaml:"params" item:"parameter" doc:"What is known of parameters. One that only {name} names is a string."`
+	Timeout     span               `yaml:"timeout" doc:"When a run is stopped. Default: never."`
+	Priority    digit              `yaml:"priority" def:"5" doc:"Which of the runs that may start goes first: 0 to 9, and 9 goes first."`
+	Deadline    span               `yaml:"deadline" doc:"How long after its earliest start a run may begin at the latest; else it is given up. Default: whenever."`
+	Concurrency text               `yaml:"concurrency" mode:"plain" def:"1" doc:"How many runs at a time: a number, unlimited, or a key such as deploy-{env} that takes one at a time for each of its values."`
+	Retries     retriesRaw         `yaml:"retries" doc:"Whether a failed attempt is followed by others."`
+	Then        several[followRaw] `yaml:"then" item:"then" doc:"Jobs of the same service that follow a run's end: one, or a list."`
+	OnFailure   onFailureRaw       `yaml:"on_failure" doc:"What a failure brings besides the report to who asked."`
+	Keep        jobKeepRaw         `yaml:"keep" doc:"How long runs of this job are kept, where it differs from the file's keep."`
+	OnCrash     text               `yaml:"on_crash" enum:"rerun,fail" def:"rerun" doc:"What becomes of a run whose server died."`
+	Report      reportRaw          `yaml:"report" doc:"What the asker is told."`
+	Output      text               `yaml:"output" enum:"base64" doc:"base64: the output is one line of base64, and is told as a file."`
+	MaxOutput   size               `yaml:"max_output" def:"10MiB" doc:"How much of each of stdout and stderr is kept."`
+	ScriptURL   text               `yaml:"script_url" doc:"A file that is fetched before every run and put on its PATH."`
+	SHA256      text               `yaml:"sha256" doc:"What the fetched file must hash to: 64 hex digits."`
+	Help        text               `yaml:"help" mode:"plain" doc:"One line for help."`
 }
 
 type retriesRaw struct {
 	at
-	Max     number `yaml:"max" doc:"How many attempts may follow the first one."`
-	Backoff span   `yaml:"backoff" def:"10s" doc:"The pause before the first of them; it doubles each time, up to an hour."`
+	Max     number        `yaml:"max" doc:"How many attempts may follow the first one."`
+	Backoff span          `yaml:"backoff" def:"10s" doc:"The pause before the first of them."`
+	Factor  decimal       `yaml:"factor" def:"2" doc:"What the pause is multiplied by each time, 1 to 10; it becomes an hour at most."`
+	Jitter  decimal       `yaml:"jitter" def:"0.1" doc:"By how much of itself a pause is lengthened at random, 0 to 1."`
+	On      several[text] `yaml:"on" item:"on" doc:"After what it is tried again: exit statuses, timeout, not_started. Default: every exit status but 0."`
+}
+
+type followRaw struct {
+	at
+	Job   text          `yaml:"job" doc:"The job that follows."`
+	Args  dict[literal] `yaml:"args" item:"argument" doc:"Its arguments, in which {name} stands for an argument of the run before."`
+	Delay span          `yaml:"delay" def:"0s" doc:"How long it waits before it starts."`
+	On    text          `yaml:"on" enum:"success,failure,always" def:"success" doc:"After which end it follows."`
+}
+
+type onFailureRaw struct {
+	at
+	Notify several[text] `yaml:"notify" item:"notify" doc:"Who is told as well: a person's name, or a list of them."`
+	Job    text          `yaml:"job" doc:"A job of the same service that follows a failure."`
+	Args   dict[literal] `yaml:"args" item:"argument" doc:"Its arguments, in which {name} stands for an argument of the run that failed."`
 }
 
 type reportRaw struct {
@@ -108,21 +145,26 @@ type paramRaw struct {
 
 type commandRaw struct {
 	at
-	Name    text          `yaml:"name" doc:"A name of its own, for records."`
-	Command text          `yaml:"command" mode:"code" doc:"What people say: words and [parameters]."`
-	Regex   text          `yaml:"regex" mode:"code" doc:"Instead of command: a regular expression (RE2) with named groups."`
-	Aliases list[codeRaw] `yaml:"aliases" item:"alias" doc:"Other ways to say it."`
-	Help    text          `yaml:"help" mode:"plain" doc:"One line for help."`
-	Job     text          `yaml:"job" doc:"The job that it is about."`
-	Action  text          `yaml:"action" enum:"run,cancel" def:"run" doc:"run: ask for the job. cancel: take out its waiting runs."`
-	Running flag          `yaml:"running" def:"false" doc:"With action: cancel, running runs are stopped too."`
-	Args    dict[literal] `yaml:"args" item:"argument" doc:"Fixed arguments, as written."`
-	Delay   span          `yaml:"delay" def:"0s" doc:"How long a run waits before it starts."`
+	Name     text          `yaml:"name" doc:"A name of its own, for records."`
+	Command  text          `yaml:"command" mode:"code" doc:"What people say: words and [parameters]."`
+	Regex    text          `yaml:"regex" mode:"code" doc:"Instead of command: a regular expression (RE2) with named groups."`
+	Aliases  list[codeRaw] `yaml:"aliases" item:"alias" doc:"Other ways to say it."`
+	Help     text          `yaml:"help" mode:"plain" doc:"One line for help."`
+	Job      text          `yaml:"job" doc:"The job that it is about. For suppress, unsuppress, pause and resume it may be left out: the whole service."`
+	Action   text          `yaml:"action" enum:"run,cancel,suppress,unsuppress,pause,resume" def:"run" doc:"run: ask for the job. cancel: take out its waiting runs. suppress: start none of them for a time. pause: start none until resume."`
+	Running  flag          `yaml:"running" def:"false" doc:"With action: cancel, running runs are stopped too."`
+	Args     dict[literal] `yaml:"args" item:"argument" doc:"Fixed arguments, as written."`
+	Delay    span          `yaml:"delay" def:"0s" doc:"How long a run waits before it starts."`
+	MaxDelay span          `yaml:"max_delay" doc:"How far repeats may push the start back, from when the run was made. Default: without end."`
+	OnRepeat text          `yaml:"on_repeat" enum:"merge,queue,reject" def:"merge" doc:"When the same is asked for already: merge joins what waits, queue makes another run, reject refuses."`
+	Priority digit         `yaml:"priority" doc:"Instead of the job's: 0 to 9, and 9 goes first."`
 }
 
 // The key that is meant when a text stands in the mapping's place.
-func (*jobRaw) shorthand(string) string     { return "run" }
-func (*commandRaw) shorthand(string) string { return "command" }
+func (*jobRaw) shorthand(string) string       { return "run" }
+func (*commandRaw) shorthand(string) string   { return "command" }
+func (*followRaw) shorthand(string) string    { return "job" }
+func (*onFailureRaw) shorthand(string) string { return "job" }
 func (*paramRaw) shorthand(s string) string {
 	if slices.Contains(bellhop.ParamTypes(), bellhop.ParamType(s)) {
 		return "type"

@@ -73,6 +73,8 @@ func (t *text) schema(f field) map[string]any {
 		}}
 	case len(f.enum) > 0 && f.mode == modeSetting:
 		return map[string]any{"anyOf": []any{map[string]any{"enum": f.enum}, map[string]any{"type": "string", "pattern": variable}}}
+	case f.key == "on":
+		return map[string]any{"type": []string{"string", "integer"}, "minimum": 1, "maximum": 255, "pattern": `^(0*[1-9][0-9]{0,2}|timeout|not_started)$|` + variable}
 	case f.key == "min" || f.key == "max":
 		return map[string]any{"type": []string{"string", "number"}}
 	case f.key == "sha256":
@@ -80,7 +82,7 @@ func (t *text) schema(f field) map[string]any {
 	case f.key == "script_url":
 		return map[string]any{"type": "string", "pattern": `^https?://.|` + variable}
 	case f.key == "store":
-		return map[string]any{"type": "string", "pattern": `^sqlite:.|` + variable}
+		return map[string]any{"type": "string", "pattern": `^sqlite:.|^postgres(ql)?://[^/]*/.|` + variable}
 	}
 	return map[string]any{"type": "string"}
 }
@@ -100,7 +102,7 @@ func (s *span) schema(field) map[string]any {
 
 func (s *size) schema(field) map[string]any {
 	return map[string]any{"type": []string{"integer", "string"}, "minimum": 1, "maximum": maxSize,
-		"pattern": `^[0-9]+ *([kKmMgG]?[bB]?|[kKmMgG][iI][bB])$|` + variable}
+		"pattern": `^[0-9]+ *([kKmMgGtT]?[bB]?|[kKmMgGtT][iI][bB])$|` + variable}
 }
 
 func scalarTypes() []string { return []string{"string", "number", "boolean", "null"} }

@@ -54,6 +54,7 @@ func TestSchemaAcceptsWhatLoads(t *testing.T) {
 		"starter":  string(config.Starter()["bellhop.yaml"]),
 		"full":     full(t),
 		"empty":    "services:\n",
+		"postgres": "store: postgresql://alice:secret@db.example.com:5432/bellhop?sslmode=require\n",
 		"variable": "lease: ${SET}\nrunner: {slots: '${PORT}'}\nlog: {level: '${SET}'}\n",
 	} {
 		if err := s.Validate(asJSON(t, text)); err != nil {
@@ -82,7 +83,17 @@ func TestSchemaRefusesWhatDoesNotLoad(t *testing.T) {
 		"Bellhop's variable": job("env: {BELLHOP_RUN: x}"),
 		"nested list":        job("params: {p: {default: [[a]]}}"),
 		"empty run":          "services: {ex: {jobs: {a: {run: ''}}}}\n",
-		"store":              "store: postgres://x\n",
+		"store":              "store: mysql://x/y\n",
+		"store's database":   "store: postgres://x\n",
+		"priority":           job("priority: 10"),
+		"factor":             job("retries: {max: 1, factor: fast}"),
+		"exit status":        job("retries: {max: 1, on: [256]}"),
+		"age":                "keep: {runs: always}\n",
+		"capacity":           "keep: {max_output: 3}\n",
+		"empty then":         job("then: []"),
+		"then's key":         job("then: {jbo: a}"),
+		"then's end":         job("then: {job: a, delay: 1h, on: end}"),
+		"on_repeat":          "services: {ex: {jobs: {a: {run: x}}, commands: [{command: a, job: a, on_repeat: drop}]}}\n",
 		"hash":               job("script_url: 'https://x/y', sha256: abc"),
 	} {
 		t.Run(name, func(t *testing.T) {

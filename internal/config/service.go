@@ -39,6 +39,7 @@ func (b *builder) service(e entry[serviceRaw], bot string) (bellhop.Service, err
 		where.jobs[j.Name] = je.key.extent(je.val.at)
 		s.Jobs = append(s.Jobs, j)
 	}
+	b.follows(&s, raw.Jobs, good)
 	names := map[string]at{}
 	for _, c := range raw.Commands.items {
 		en := b.command(&s, c, good)

@@ -34,7 +34,10 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		Grace:    30 * time.Second,
 		Log:      Log{Level: logLevel(raw.Log.Level.or("info")), Format: raw.Log.Format.or("text")},
 		Chats:    b.chats(raw.Chats),
-		Catalog:  &bellhop.Catalog{Bot: b.bot(raw.Bot)},
+		Catalog:  &bellhop.Catalog{Bot: b.bot(raw.Bot), Keep: b.keep(raw.Keep)},
+	}
+	if raw.Timezone.good() {
+		cfg.Catalog.Zone = cfg.Location
 	}
 	if raw.Runner.Slots.good() {
 		cfg.Runner.Slots = raw.Runner.Slots.val
@@ -52,6 +55,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		}
 		cfg.Catalog.Services = append(cfg.Catalog.Services, s)
 	}
+	cfg.Catalog.Digest = catalogDigest(cfg.Catalog, cfg.Timezone)
 	return cfg, nil
 }
 
@@ -64,22 +68,6 @@ func (b *builder) bot(t text) string {
 		b.fault(t.at, "%v", err)
 	}
 	return name
-}
-
-func (b *builder) store(t text) Store {
-	url := t.or("sqlite:bellhop.db")
-	kind, path, ok := strings.Cut(url, ":")
-	switch {
-	case ok && (kind == "postgres" || kind == "postgresql"):
-		b.fault(t.at, "store: postgres comes later; this version of Bellhop has sqlite:FILE, such as sqlite:bellhop.db")
-	case !ok || kind != "sqlite":
-		b.fault(t.at, "store: %s is not a store that is known; write sqlite:FILE, such as sqlite:bellhop.db", shorten(url))
-	case path == "" || path == ":memory:" || strings.HasPrefix(path, "//"):
-		b.fault(t.at, "store: %s names no file; write sqlite:FILE, such as sqlite:bellhop.db", shorten(url))
-	case strings.ContainsAny(path, "?\x00"):
-		b.fault(t.at, "store: %s: a file name may not hold ? here; options are not read", shorten(url))
-	}
-	return Store{Kind: "sqlite", Path: b.path(path)}
 }
 
 // path makes a path absolute: a relative one starts at the folder of the file

@@ -75,7 +75,8 @@ func (b *builder) sound(cat *bellhop.Catalog) *bellhop.Catalog {
 			}
 		}
 		for k, e := range s.Entries {
-			if _, known := whole.Job(e.Job); known && !faulty(where.commands[k]) {
+			_, known := whole.Job(e.Job)
+			if (known || e.Job == "" && holds(e.Action)) && !faulty(where.commands[k]) {
 				whole.Entries = append(whole.Entries, e)
 			}
 		}
