@@ -173,8 +173,11 @@ func (s *sweeping) runs(ctx context.Context, after bellhop.RunID) error {
 			if err := s.forget(ctx, runs, output); err != nil {
 				return err
 			}
-			if clear = clear && !left; clear && last > s.swept.output {
-				s.swept.output = last
+			if clear && len(found) > 0 {
+				s.swept.output = max(s.swept.output, found[len(found)-1].Run)
+				if left != 0 {
+					s.swept.output, clear = left-1, false
+				}
 			}
 			next = last
 			return nil
@@ -187,9 +190,9 @@ func (s *sweeping) runs(ctx context.Context, after bellhop.RunID) error {
 	return nil
 }
 
-// sort tells what is to be forgotten of runs; left says that output stays with
-// some.
-func (s *sweeping) sort(found []bellhop.OldRun) (runs, output []bellhop.RunID, left bool) {
+// sort tells what is to be forgotten of runs; left is the first one that keeps
+// its output, 0 when none does.
+func (s *sweeping) sort(found []bellhop.OldRun) (runs, output []bellhop.RunID, left bellhop.RunID) {
 	for _, r := range found {
 		keepRun, keepOutput := s.kept(r.Service, r.Job)
 		switch {
@@ -197,8 +200,8 @@ func (s *sweeping) sort(found []bellhop.OldRun) (runs, output []bellhop.RunID, l
 			runs = append(runs, r.Run)
 		case r.Output > 0 && s.old(r.Finished, keepOutput):
 			output = append(output, r.Run)
-		case r.Output > 0:
-			left = true
+		case r.Output > 0 && left == 0:
+			left = r.Run
 		}
 	}
 	return runs, output, left
@@ -277,6 +280,9 @@ func (e *Engine) trim(ctx context.Context, rest rest) error {
 		}
 		if err := s.forget(ctx, nil, output); err != nil {
 			return err
+		}
+		if len(output) > 0 {
+			e.swept.output = output[len(output)-1]
 		}
 		if after == 0 { // the rest is of runs that run
 			break
