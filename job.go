@@ -83,8 +83,8 @@ type OnFailure struct {
 }
 
 // Keep says how long runs and their output are kept after they have ended; 0
-// = not said here, below 0 = for ever. MaxOutput bounds all output together, in bytes, and is the
-// configuration's alone; 0 = not bounded.
+// = not said here, below 0 = for ever. MaxOutput bounds all output together,
+// in bytes, and is the configuration's alone; 0 = not bounded.
 type Keep struct {
 	Runs      time.Duration `json:"runs,omitempty"`
 	Output    time.Duration `json:"output,omitempty"`
