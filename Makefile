@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 FUZZTIME ?= 20s
 
-.PHONY: build test ci chaos fuzz bench
+.PHONY: build test ci chaos soak fuzz bench
 
 build: ## the program, in bin/
 	@mkdir -p bin && echo '*' >bin/.gitignore
@@ -15,8 +15,11 @@ test: ## all tests, as in the README
 ci: ## everything that guards a change
 	bash .ci/run
 
-chaos: ## kill -9 at 50 random moments of each kind
-	BELLHOP_CHAOS=50 go test ./e2e -run Chaos -count=1 -timeout 60m -v
+chaos: ## kills, stops, faults, steps of the clock, full disks, losses of power; takes long
+	BELLHOP_CHAOS=50 BELLHOP_POWER=3000 go test ./e2e -run 'Chaos|Power|StoppedServer' -count=1 -timeout 120m -v
+
+soak: ## a million runs, after which nothing has grown
+	BELLHOP_SOAK=1000000 go test ./e2e -run Soak -count=1 -timeout 60m -v
 
 fuzz: ## each fuzz test for FUZZTIME (20s)
 	@grep -rno --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's/:[0-9]*:func / /' | while read -r file name; do \

@@ -16,6 +16,9 @@ import (
 var bin = struct{ dir, path string }{}
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "chaos-work" {
+		os.Exit(rigWork(os.Args[2:]))
+	}
 	flag.Parse()
 	// Scripts mostly wait: let more of them wait at once than there are CPUs.
 	if f := flag.Lookup("test.parallel"); f != nil {
