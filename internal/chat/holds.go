@@ -22,7 +22,7 @@ func (s Style) HoldsText(action bellhop.Action, holds []bellhop.Hold) string {
 		return strings.Join(s.holdLines(holds), "\n")
 	case bellhop.ActionUnsuppress, bellhop.ActionResume:
 		if len(holds) == 0 {
-			return nothingEnded(action) + "; what is suppressed or paused: " + s.Command + "suppressions"
+			return nothingEnded(action) + s.Command + "suppressions"
 		}
 		word = s.endedText
 	}
@@ -35,27 +35,27 @@ func (s Style) HoldsText(action bellhop.Action, holds []bellhop.Hold) string {
 
 func nothingEnded(action bellhop.Action) string {
 	if action == bellhop.ActionResume {
-		return "Nothing of that name is paused"
+		return "Nothing of that name is paused. To see what is: "
 	}
-	return "There is no such suppression"
+	return "There is no such suppression. To see what there is: "
 }
 
 // madeText says what a hold means, and how to take it back.
 func (s Style) madeText(h bellhop.Hold) string {
-	means := "its runs wait and start then"
+	means := "Its runs wait and start then."
 	switch {
 	case h.Kind == bellhop.HoldPause:
-		means = "what runs already goes on, and the rest waits"
+		means = "What runs goes on; the rest waits."
 	case h.Until.IsZero():
-		means = "its runs wait"
+		means = "Its runs wait."
 	}
-	return fmt.Sprintf("%s; %s.\n%s", s.heldBecause(h), means, s.release(h))
+	return fmt.Sprintf("%s is %s.\n%s %s", held(h), s.heldHow(h), means, s.release(h))
 }
 
 // release says how to end a hold.
 func (s Style) release(h bellhop.Hold) string {
 	if h.Kind == bellhop.HoldPause {
-		return fmt.Sprintf("To resume it: %sresume %s", s.Command, target(h))
+		return fmt.Sprintf("To resume: %sresume %s", s.Command, target(h))
 	}
 	return fmt.Sprintf("To take it back: %sunsuppress %d", s.Command, h.ID)
 }
@@ -64,7 +64,7 @@ func (s Style) release(h bellhop.Hold) string {
 // still hold the same runs.
 func (s Style) endedText(h bellhop.Hold) string {
 	if h.Kind == bellhop.HoldPause {
-		return fmt.Sprintf("resumed: %s, which was %s", held(h), s.pausedSince(h))
+		return fmt.Sprintf("resumed: %s, which was %s", held(h), s.heldHow(h))
 	}
 	return fmt.Sprintf("taken back: suppression %d of %s, %s", h.ID, held(h), s.window(h))
 }
@@ -105,17 +105,17 @@ func (s Style) holdLines(holds []bellhop.Hold) []string {
 
 func (s Style) holdTimes(h bellhop.Hold) string {
 	if h.Kind == bellhop.HoldPause {
-		return fmt.Sprintf("since %s, by %s", s.day(h.From), Clean(h.By))
+		return fmt.Sprintf("since %s, by %s", s.dayMinute(h.From), Clean(h.By))
 	}
 	return fmt.Sprintf("%s, by %s", s.window(h), Clean(h.By))
 }
 
-// heldBecause says in a sentence what a hold does.
-func (s Style) heldBecause(h bellhop.Hold) string {
+// heldHow says what a hold does to what it is about.
+func (s Style) heldHow(h bellhop.Hold) string {
 	if h.Kind == bellhop.HoldPause {
-		return held(h) + " is " + s.pausedSince(h)
+		return fmt.Sprintf("paused since %s, by %s", s.dayMinute(h.From), Clean(h.By))
 	}
-	return held(h) + " is suppressed " + s.window(h)
+	return "suppressed " + s.window(h)
 }
 
 // window says from when until when; a beginning that has come is left out.
@@ -128,10 +128,6 @@ func (s Style) window(h bellhop.Hold) string {
 		return "from " + s.day(h.From) + " " + until
 	}
 	return until
-}
-
-func (s Style) pausedSince(h bellhop.Hold) string {
-	return fmt.Sprintf("paused since %s, by %s", s.day(h.From), Clean(h.By))
 }
 
 // target is what a hold is about, as it is typed.

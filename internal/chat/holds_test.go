@@ -37,14 +37,14 @@ func TestHoldsText(t *testing.T) {
 		holds  []bellhop.Hold
 		want   string
 	}{
-		"a window to come": {bellhop.ActionSuppress, []bellhop.Hold{night}, "deploys is suppressed from today 22:00 until tomorrow 06:00; its runs wait and start then.\nTo take it back: bellhop unsuppress 3"},
-		"an open window":   {bellhop.ActionSuppress, []bellhop.Hold{openNow}, "deploys deploy with env=staging \"what=two words\" is suppressed until today 14:33:05; its runs wait and start then.\nTo take it back: bellhop unsuppress 12"},
-		"without an end":   {bellhop.ActionSuppress, []bellhop.Hold{endless}, "deploys is suppressed until somebody ends it; its runs wait.\nTo take it back: bellhop unsuppress 5"},
-		"paused":           {bellhop.ActionPause, []bellhop.Hold{paused}, "example hello is paused since yesterday 09:12, by carol; what runs already goes on, and the rest waits.\nTo resume it: bellhop resume example hello"},
+		"a window to come": {bellhop.ActionSuppress, []bellhop.Hold{night}, "deploys is suppressed from today 22:00 until tomorrow 06:00.\nIts runs wait and start then. To take it back: bellhop unsuppress 3"},
+		"an open window":   {bellhop.ActionSuppress, []bellhop.Hold{openNow}, "deploys deploy with env=staging \"what=two words\" is suppressed until today 14:33:05.\nIts runs wait and start then. To take it back: bellhop unsuppress 12"},
+		"without an end":   {bellhop.ActionSuppress, []bellhop.Hold{endless}, "deploys is suppressed until somebody ends it.\nIts runs wait. To take it back: bellhop unsuppress 5"},
+		"paused":           {bellhop.ActionPause, []bellhop.Hold{paused}, "example hello is paused since yesterday 09:12, by carol.\nWhat runs goes on; the rest waits. To resume: bellhop resume example hello"},
 		"taken back":       {bellhop.ActionUnsuppress, []bellhop.Hold{openNow, night}, "taken back: suppression 12 of deploys deploy with env=staging \"what=two words\", until today 14:33:05\ntaken back: suppression 3 of deploys, from today 22:00 until tomorrow 06:00"},
-		"none taken back":  {bellhop.ActionUnsuppress, nil, "There is no such suppression; what is suppressed or paused: bellhop suppressions"},
+		"none taken back":  {bellhop.ActionUnsuppress, nil, "There is no such suppression. To see what there is: bellhop suppressions"},
 		"resumed":          {bellhop.ActionResume, []bellhop.Hold{paused}, "resumed: example hello, which was paused since yesterday 09:12, by carol"},
-		"none resumed":     {bellhop.ActionResume, nil, "Nothing of that name is paused; what is suppressed or paused: bellhop suppressions"},
+		"none resumed":     {bellhop.ActionResume, nil, "Nothing of that name is paused. To see what is: bellhop suppressions"},
 		"none at all":      {bellhop.ActionSuppressions, nil, "Nothing is suppressed or paused."},
 		"all":              {bellhop.ActionSuppressions, allHolds, allHoldsText},
 	} {
@@ -65,7 +65,7 @@ func TestDaysAreThoseOfTheZone(t *testing.T) {
 	}
 	eve := time.Date(2026, 3, 29, 0, 30, 0, 0, london) // the clocks go forward at 01:00: a day of 23 h
 	h := bellhop.Hold{ID: 1, Kind: bellhop.HoldSuppress, Service: "s", From: eve.Add(10 * time.Minute).UTC(), Until: time.Date(2026, 3, 30, 1, 0, 0, 0, time.UTC), By: "a"}
-	want := "s is suppressed from today 00:40 until tomorrow 02:00; its runs wait and start then.\nTo take it back: unsuppress 1"
+	want := "s is suppressed from today 00:40 until tomorrow 02:00.\nIts runs wait and start then. To take it back: unsuppress 1"
 	if got := (chat.Style{Now: eve}).HoldsText(bellhop.ActionSuppress, []bellhop.Hold{h}); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -78,8 +78,8 @@ func TestReceiptOfAHeldRun(t *testing.T) {
 	open := night
 	open.From = now
 	for want, h := range map[string]bellhop.Hold{
-		"accepted 00002a: deploys deploy, waits: deploys is suppressed until tomorrow 06:00":              open,
-		"accepted 00002a: deploys deploy, waits: example hello is paused since yesterday 09:12, by carol": paused,
+		"accepted 00002a: deploys deploy, waits: suppressed until tomorrow 06:00":        open,
+		"accepted 00002a: deploys deploy, waits: paused since yesterday 09:12, by carol": paused,
 	} {
 		if got := (chat.Style{Now: now}).Receipt(accepted(h)); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -116,8 +116,8 @@ func TestStatusTellsReasonsAndHolds(t *testing.T) {
   00002b deploys deploy, until 14:03:15 (in 10 s), again after: exit status 3, asked by bob
   00002c deploys deploy, behind 000026, asked by bob
   00002d deploys deploy, until it is approved, asked by bob
-  00002e deploys deploy, until 14:33:05 (in 30 min), suppressed by bob^[, asked by bob
-  00002f deploys deploy, paused since yesterday 09:12, by carol, asked by bob
+  00002e deploys deploy, suppressed until today 14:33:05 by bob^[, asked by bob
+  00002f deploys deploy, paused since yesterday 09:12 by carol, asked by bob
   00002g deploys deploy, for a free place, asked by bob
   00002h deploys deploy, paused, asked by bob
   00002j deploys deploy, suppressed, asked by bob

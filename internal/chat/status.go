@@ -103,20 +103,8 @@ func (s Style) waitsFor(w bellhop.Wait, r bellhop.Run) string {
 		return cmp.Or(until, "until later") + ", delayed"
 	case bellhop.WaitBackoff:
 		return cmp.Or(until, "until later") + ", again after: " + lastEnd(w, r)
-	case bellhop.WaitSuppressed:
-		text := "suppressed"
-		if until != "" {
-			text = until + ", suppressed"
-		}
-		if w.Hold != nil {
-			text += " by " + Clean(w.Hold.By)
-		}
-		return text
-	case bellhop.WaitPaused:
-		if w.Hold == nil {
-			return "paused"
-		}
-		return s.pausedSince(*w.Hold)
+	case bellhop.WaitSuppressed, bellhop.WaitPaused:
+		return s.heldShort(w)
 	case bellhop.WaitConcurrency:
 		if w.Behind == 0 {
 			return "behind another run"
@@ -127,6 +115,22 @@ func (s Style) waitsFor(w bellhop.Wait, r bellhop.Run) string {
 		return "until a server starts"
 	}
 	return "for a free place"
+}
+
+func (s Style) heldShort(w bellhop.Wait) string {
+	text := "suppressed"
+	if w.Reason == bellhop.WaitPaused {
+		text = "paused"
+		if w.Hold != nil {
+			text += " since " + s.dayMinute(w.Hold.From)
+		}
+	} else if !w.Until.IsZero() {
+		text += " until " + s.day(w.Until)
+	}
+	if w.Hold != nil {
+		text += " by " + Clean(w.Hold.By)
+	}
+	return text
 }
 
 func jobName(r bellhop.Run) string { return Clean(r.Service) + " " + Clean(r.Job) }

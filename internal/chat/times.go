@@ -14,11 +14,17 @@ func (s Style) clock(t time.Time) string {
 // day writes a time with its day, exact to the second: today 22:00, tomorrow
 // 06:00, Fri 2026-03-06 06:00:30.
 func (s Style) day(t time.Time) string {
-	t = t.In(s.Now.Location())
-	layout := "15:04"
 	if t.Second() != 0 {
-		layout = "15:04:05"
+		return s.dayIn(t, "15:04:05")
 	}
+	return s.dayIn(t, "15:04")
+}
+
+// dayMinute is day to the minute, for what is over and need not be exact.
+func (s Style) dayMinute(t time.Time) string { return s.dayIn(t, "15:04") }
+
+func (s Style) dayIn(t time.Time, layout string) string {
+	t = t.In(s.Now.Location())
 	switch s.daysAway(t) {
 	case 0:
 		return "today " + t.Format(layout)

@@ -87,7 +87,7 @@ func (s Style) waitsWhy(w bellhop.Wait, r bellhop.Run) string {
 		if w.Behind != 0 {
 			behind = w.Behind.String()
 		}
-		return fmt.Sprintf("waits behind %s: only so many of them may run at a time", behind)
+		return "waits for its turn behind " + behind
 	}
 	if s.Offline {
 		return "waits until a server starts"
@@ -114,10 +114,14 @@ func (s Style) waitsForHold(w bellhop.Wait) string {
 		}
 		return "waits" + s.untilText(w) + ": it is suppressed"
 	}
-	if w.Hold.Kind == bellhop.HoldPause {
-		return "waits: " + s.heldBecause(*w.Hold)
+	what := "it"
+	if w.Hold.Job == "" {
+		what = target(*w.Hold)
 	}
-	return fmt.Sprintf("waits: %s, by %s", s.heldBecause(*w.Hold), Clean(w.Hold.By))
+	if w.Hold.Kind == bellhop.HoldPause {
+		return fmt.Sprintf("waits: %s is %s", what, s.heldHow(*w.Hold))
+	}
+	return fmt.Sprintf("waits: %s is %s, by %s", what, s.heldHow(*w.Hold), Clean(w.Hold.By))
 }
 
 // remedy is what can be done about a wait, "" for nothing.

@@ -69,7 +69,7 @@ func (s Style) Receipt(a bellhop.Accepted) string {
 		return b.String()
 	}
 	if a.Hold != nil { // it lasts, or nobody knows how long; the rest matters less
-		b.WriteString(", waits: " + s.heldBecause(*a.Hold))
+		b.WriteString(", waits: " + s.heldHow(*a.Hold))
 		return b.String()
 	}
 	if wait := a.Start.Sub(s.Now); wait > 0 {
