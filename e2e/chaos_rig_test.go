@@ -110,6 +110,10 @@ func newRig(t *testing.T, seed, n int, url string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	worker, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := &rig{t: t, random: rand.New(rand.NewPCG(uint64(seed), 0)), asks: make(map[string]*rigAsk), maybe: make(map[string]bool), over: make(chan struct{})}
 	for range n {
 		s := &rigServer{place: newPlace(t)}
@@ -118,7 +122,7 @@ func newRig(t *testing.T, seed, n int, url string) *rig {
 		if c.journal == "" {
 			c.journal, c.clock = s.path("journal"), s.path("clock")
 		}
-		s.write("bellhop.yaml", fmt.Sprintf(rigConfig, orElse(url, "sqlite:bellhop.db"), os.Args[0], c.journal))
+		s.write("bellhop.yaml", fmt.Sprintf(rigConfig, orElse(url, "sqlite:bellhop.db"), worker, c.journal))
 	}
 	t.Cleanup(func() {
 		c.stopAsking()

@@ -28,14 +28,14 @@ func (c Clock) Now() time.Time {
 	if err != nil {
 		return time.Now() // it is being written
 	}
-	return step(time.Now(), by)
+	return Step(time.Now(), by)
 }
 
-// step moves the wall clock of a time and leaves its monotonic reading alone.
+// Step moves the wall clock of a time and leaves its monotonic reading alone.
 // Package time offers no way to that, so it looks into the Time: of a Time with
 // such a reading, the 33 bits above the lowest 30 of its first word are the
 // wall clock's seconds. A test would notice if that changed.
-func step(t time.Time, by time.Duration) time.Time {
+func Step(t time.Time, by time.Duration) time.Time {
 	wall := (*uint64)(unsafe.Pointer(&t))
 	*wall += uint64(int64(by/time.Second)) << 30
 	return t
