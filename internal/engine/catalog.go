@@ -25,6 +25,8 @@ type jobName struct{ service, job string }
 // offer is a job as new runs of it are made.
 type offer struct {
 	job    *bellhop.Job
+	title  string // SERVICE JOB, for people
+	lane   string // the concurrency key, unless the job has a template
 	digest string
 	names  []string // of its parameters, sorted
 	alike  bool     // some entry rejects what is asked for already
@@ -36,7 +38,7 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 		s := &cat.Services[i]
 		for j := range s.Jobs {
 			job := &s.Jobs[j]
-			o := &offer{job: job, digest: job.Digest()}
+			o := &offer{job: job, title: s.Name + " " + job.Name, lane: s.Name + "/" + job.Name, digest: job.Digest()}
 			for _, p := range job.Params {
 				o.names = append(o.names, p.Name)
 			}
@@ -85,7 +87,7 @@ func (c *catalog) zone() *time.Location {
 func (o *offer) spec(args bellhop.Args, start time.Time) bellhop.RunSpec {
 	s := bellhop.RunSpec{
 		Service: o.job.Service, Job: o.job.Name, Digest: o.digest, Args: args, Start: start,
-		ConcurrencyKey: concurrencyKey(o.job, args), Concurrency: o.job.Concurrency,
+		ConcurrencyKey: o.concurrencyKey(args), Concurrency: o.job.Concurrency,
 		Priority: o.job.Priority, Deadline: o.job.Deadline,
 	}
 	if o.alike {
@@ -100,7 +102,7 @@ func (o *offer) mergeKey(args bellhop.Args) string { return o.key(o.digest, args
 // alikeKey is equal for runs of the same job and arguments, whatever the
 // definition was when they were asked for.
 func (o *offer) alikeKey(args bellhop.Args) string {
-	return o.key(o.job.Service+"/"+o.job.Name, args)
+	return o.key(o.lane, args)
 }
 
 // key is a digest of arguments. Every text goes in with its length, so that
@@ -147,11 +149,11 @@ func holds(args bellhop.Args, names []string) bool {
 
 // concurrencyKey is what a job's runs take turns by: the job itself, or the
 // configured template, which jobs of one service may share.
-func concurrencyKey(job *bellhop.Job, args bellhop.Args) string {
-	if job.ConcurrencyKey == "" {
-		return job.Service + "/" + job.Name
+func (o *offer) concurrencyKey(args bellhop.Args) string {
+	if o.job.ConcurrencyKey == "" {
+		return o.lane
 	}
-	return job.Service + ":" + fill(job.ConcurrencyKey, args)
+	return o.job.Service + ":" + fill(o.job.ConcurrencyKey, args)
 }
 
 // fill replaces each {name} in a template by that argument, once; what names

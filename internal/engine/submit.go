@@ -118,7 +118,7 @@ func (e *Engine) write(ctx context.Context, inv *bellhop.Invocation, o *offer, s
 	e.bus.Publish(bellhop.TopicQueue)
 	a := &bellhop.Accepted{
 		Run: got.Run, How: got.How, Start: got.Start, Behind: got.Behind, Ended: got.Ended,
-		Job: spec.Service + " " + spec.Job, Rule: o.job.Report,
+		Job: o.title, Rule: o.job.Report,
 	}
 	if !got.Ended {
 		a.Hold = lastHold(e.knownHolds(), &spec, later(now, got.Start))
