@@ -1,0 +1,510 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+const (
+	// By PRIMARY KEY (key), and what was found by those of the others.
+	sqlSeen = `SELECT k.key, k.run_id, k.rejected, coalesce(w.start, x.start, o.start, 0), (w.run_id IS NULL AND x.run_id IS NULL),
+  coalesce(w.ckey, 0), coalesce(w.rank, 0), (x.run_id IS NOT NULL)
+  FROM key k LEFT JOIN waiting w ON w.run_id = k.run_id LEFT JOIN running x ON x.run_id = k.run_id LEFT JOIN outcome o ON o.run_id = k.run_id
+  WHERE k.key = ANY ($1::uuid[])`
+	// By waiting_merge. Locked in order, so that nobody claims or moves them.
+	sqlTargets = `SELECT w.merge, w.run_id, w.asks, w.ckey, w.rank, w.start, w.latest, w.patience, r.created
+  FROM waiting w JOIN run r ON r.id = w.run_id WHERE w.merge = ANY ($1::uuid[]) ORDER BY w.run_id FOR UPDATE OF w`
+	// By waiting_alike and running_alike.
+	sqlAlike = `SELECT alike, run_id, start, ckey, rank FROM waiting WHERE alike = ANY ($1::uuid[])
+  UNION ALL SELECT alike, run_id, start, 0, rank FROM running WHERE alike = ANY ($1::uuid[]) ORDER BY run_id`
+	sqlLockAlike = `SELECT pg_advisory_xact_lock($1::int, k) FROM unnest($2::int[]) k`
+
+	sqlRunIDs = `SELECT nextval('run_id') FROM generate_series(1, $1::int)`
+
+	sqlInsertKeys = `INSERT INTO key (key, run_id, at, rejected) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[]) ORDER BY 1`
+	sqlInsertRuns = `INSERT INTO run (id, lane, job, definition, retry_of, after, created, principal, session, server, ask, args)
+  SELECT * FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::bytea[])`
+	sqlInsertWaiting = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, lane, ckey, climit, asks, merge, alike)
+  SELECT id, 0, rank, start, deadline, deadline, patience, latest, lane, ckey, climit, asks, merge, alike
+  FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::int[], $11::uuid[], $12::uuid[])
+    u (id, rank, start, deadline, patience, latest, lane, ckey, climit, asks, merge, alike)`
+	sqlInsertAsks = `INSERT INTO ask (run_id, n, principal, session, server, ask)
+  SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[])`
+	sqlMerge = `UPDATE waiting w SET phase = 0, hold = 0, rank = u.rank, start = u.start, deadline = u.deadline, told = u.deadline, latest = u.latest, asks = u.asks
+  FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[]) u (id, rank, start, deadline, latest, asks) WHERE w.run_id = u.id`
+
+	// By running_key, else waiting_key: first those held back, then those that
+	// wait for their turn or their time.
+	sqlBehind = `SELECT u.ord, coalesce(
+  (SELECT x.run_id FROM running x WHERE x.ckey = u.ckey LIMIT 1),
+  (SELECT w.run_id FROM waiting w WHERE w.ckey = u.ckey AND w.phase = 1 AND (w.rank, w.start, w.run_id) < (u.rank, u.start, u.id) ORDER BY w.rank, w.start, w.run_id LIMIT 1),
+  (SELECT w.run_id FROM waiting w WHERE w.ckey = u.ckey AND w.phase = 0 AND (w.rank, w.start, w.run_id) < (u.rank, u.start, u.id) ORDER BY w.rank, w.start, w.run_id LIMIT 1), 0)
+  FROM unnest($1::int[], $2::int[], $3::smallint[], $4::bigint[], $5::bigint[]) u (ord, ckey, rank, start, id)`
+)
+
+// submitting is one call of Submit.
+type submitting struct{ runs []*newRun }
+
+// newRun is a submission in the form of its rows.
+type newRun struct {
+	key             pgtype.UUID // not noted when it is NULL
+	asks            []newAsk
+	lane            lane
+	def             int32
+	ckey, climit    int32
+	rank            int16
+	start, now      int64
+	patience, delay int64
+	merge, alike    pgtype.UUID
+	reject          bool
+	retryOf, after  int64
+	args            []byte
+	out             bellhop.Submitted
+}
+
+type newAsk struct {
+	principal       string
+	session, server *string
+	rest            []byte
+}
+
+func packNewAsk(a *bellhop.Ask) newAsk {
+	return newAsk{principal: text(a.Principal), session: textOrNull(a.Origin.Session), server: textOrNull(a.Origin.Server), rest: packAsk(a)}
+}
+
+// prepareRun turns a spec into rows, and names its lane. A definition that is
+// not stored is an Invalid error.
+func (d *db) prepareRun(ctx context.Context, s *bellhop.RunSpec) (*newRun, error) {
+	args, err := encodeArgs(s.Args)
+	if err != nil {
+		return nil, bellhop.Errorf(bellhop.Invalid, "the arguments of %s %s can't be stored: %w", s.Service, s.Job, err)
+	}
+	n := &newRun{
+		args: args, rank: rankOf(s.Priority), start: micros(s.Start), patience: s.Deadline.Microseconds(), delay: s.MaxDelay.Microseconds(),
+		merge: hash(s.MergeKey), alike: hash(s.AlikeKey), reject: s.Reject && s.AlikeKey != "", retryOf: int64(s.RetryOf), after: int64(s.After),
+	}
+	if n.def, err = d.names.definition(ctx, s.Digest); err != nil {
+		return nil, err
+	}
+	if n.def == 0 {
+		return nil, bellhop.Errorf(bellhop.Invalid, "a run of %s %s names definition %.40q, which is not in the store; store it first", s.Service, s.Job, s.Digest)
+	}
+	if n.lane, err = d.names.lane(ctx, laneName{s.Service, s.Job, s.ConcurrencyKey}); err != nil {
+		return nil, err
+	}
+	if s.Concurrency > 0 {
+		n.ckey, n.climit = n.lane.bound, int32(s.Concurrency)
+	}
+	return n, nil
+}
+
+// Submit writes runs with their asks.
+func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.Submitted, error) {
+	if d.closed.Load() {
+		return nil, errClosed()
+	}
+	s := &submitting{runs: make([]*newRun, len(subs))}
+	for i := range subs {
+		sub := &subs[i]
+		if sub.Ask.Key == "" {
+			return nil, bellhop.Errorf(bellhop.Invalid, "a run of %s %s was asked for without a key; every ask needs one, so that it can be repeated", sub.Run.Service, sub.Run.Job)
+		}
+		n, err := d.prepareRun(ctx, &sub.Run)
+		if err != nil {
+			return nil, err
+		}
+		n.key, n.now, n.asks = hash(sub.Ask.Key), micros(sub.Now), []newAsk{packNewAsk(&sub.Ask)}
+		s.runs[i] = n
+	}
+	if len(subs) > 0 {
+		if err := d.submits.do(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]bellhop.Submitted, len(subs))
+	for i, n := range s.runs {
+		out[i] = n.out
+	}
+	return out, nil
+}
+
+// submitAll writes what several callers submitted.
+func (d *db) submitAll(ctx context.Context, calls []*submitting) error {
+	var runs []*newRun
+	for _, c := range calls {
+		runs = append(runs, c.runs...)
+	}
+	return d.write(ctx, "submitting", func(t *tx) error { return t.submit(runs) })
+}
+
+// seen is what a key made.
+type seen struct {
+	run      int64
+	rejected bool
+	start    int64
+	ended    bool
+	ckey     int32
+	rank     int16
+	runs     bool
+}
+
+// target is a run that asks may join: one of the store, or one of this change.
+type target struct {
+	id, created     int64
+	ckey            int32
+	rank            int16
+	start, patience int64
+	latest          int64
+	asks            int
+	joined          []newAsk // beyond those that are stored
+	moved           bool     // it is to be written again
+	fresh           *newRun  // of this change
+}
+
+func (t *target) deadline() int64 {
+	if t.patience == 0 {
+		return 0
+	}
+	return t.start + t.patience
+}
+
+// submission is one change of several submissions.
+type submission struct {
+	t       *tx
+	seen    map[pgtype.UUID]*seen
+	targets map[pgtype.UUID]*target
+	alike   map[pgtype.UUID]*target
+	made    []*target
+	moved   []*target
+	keys    []keyRow
+	noted   map[pgtype.UUID]int // in keys
+	behind  []behindRow
+	now     int64
+}
+
+type keyRow struct {
+	key      pgtype.UUID
+	target   *target
+	at       int64
+	rejected bool
+}
+
+// submit decides what becomes of each run, one after the other, by what was
+// there and what those before it made of that; then it writes all at once.
+// Whoever was quicker with a key or a merge makes the inserts fail, and the
+// transaction is made again.
+func (t *tx) submit(runs []*newRun) error {
+	s := &submission{t: t, seen: map[pgtype.UUID]*seen{}, targets: map[pgtype.UUID]*target{}, alike: map[pgtype.UUID]*target{}, noted: map[pgtype.UUID]int{}}
+	if err := s.look(runs); err != nil {
+		return err
+	}
+	for _, n := range runs {
+		s.place(n)
+	}
+	return s.write()
+}
+
+// look reads what the submissions may meet.
+func (s *submission) look(runs []*newRun) error {
+	var keys, merges, alikes []pgtype.UUID
+	var locks []int32
+	for _, n := range runs {
+		if n.key.Valid {
+			keys = append(keys, n.key)
+		}
+		if n.merge.Valid {
+			merges = append(merges, n.merge)
+		}
+		if n.reject {
+			alikes = append(alikes, n.alike)
+			locks = append(locks, int32(n.alike.Bytes[0])<<8|int32(n.alike.Bytes[1]))
+		}
+	}
+	if len(alikes) > 0 { // of two at the same time, one sees the other
+		slices.Sort(locks)
+		s.t.each(sqlLockAlike, ignore, lockClassAlike, slices.Compact(locks))
+	}
+	if len(keys) > 0 {
+		s.t.each(sqlSeen, s.readSeen, keys)
+	}
+	if len(merges) > 0 {
+		s.t.each(sqlTargets, s.readTarget, merges)
+	}
+	if len(alikes) > 0 {
+		s.t.each(sqlAlike, s.readAlike, alikes)
+	}
+	return s.t.flush()
+}
+
+func (s *submission) readSeen(r pgx.Rows) error {
+	var key pgtype.UUID
+	k := &seen{}
+	s.seen[key] = k
+	err := r.Scan(&key, &k.run, &k.rejected, &k.start, &k.ended, &k.ckey, &k.rank, &k.runs)
+	s.seen[key] = k
+	return err
+}
+
+func (s *submission) readTarget(r pgx.Rows) error {
+	var merge pgtype.UUID
+	t := &target{}
+	err := r.Scan(&merge, &t.id, &t.asks, &t.ckey, &t.rank, &t.start, &t.latest, &t.patience, &t.created)
+	s.targets[merge] = t
+	return err
+}
+
+func (s *submission) readAlike(r pgx.Rows) error {
+	var alike pgtype.UUID
+	t := &target{}
+	err := r.Scan(&alike, &t.id, &t.start, &t.ckey, &t.rank)
+	if s.alike[alike] == nil {
+		s.alike[alike] = t
+	}
+	return err
+}
+
+// place decides what becomes of one submission.
+func (s *submission) place(n *newRun) {
+	n.out = bellhop.Submitted{}
+	s.now = max(s.now, n.now)
+	if n.key.Valid {
+		if k := s.seen[n.key]; k != nil {
+			s.repeat(n, k)
+			return
+		}
+		if k, ok := s.noted[n.key]; ok {
+			s.repeatFresh(n, s.keys[k])
+			return
+		}
+	}
+	if n.reject {
+		if t := s.alike[n.alike]; t != nil {
+			s.note(n, t, true)
+			s.tell(n, t, bellhop.Rejected)
+			return
+		}
+	}
+	if n.merge.Valid {
+		if t := s.targets[n.merge]; t != nil {
+			s.join(n, t)
+			return
+		}
+	}
+	t := &target{ckey: n.ckey, rank: n.rank, start: n.start, patience: n.patience, created: n.now, asks: len(n.asks), joined: n.asks[1:], fresh: n}
+	if n.delay > 0 {
+		t.latest = n.now + n.delay
+	}
+	if n.merge.Valid {
+		s.targets[n.merge] = t
+	}
+	if n.alike.Valid && s.alike[n.alike] == nil {
+		s.alike[n.alike] = t
+	}
+	s.made = append(s.made, t)
+	s.note(n, t, false)
+	s.tell(n, t, bellhop.Created)
+}
+
+// join adds a submission to a run that was never claimed.
+func (s *submission) join(n *newRun, t *target) {
+	if n.delay > 0 && (t.latest == 0 || t.created+n.delay < t.latest) {
+		t.latest = t.created + n.delay
+	}
+	t.start = n.start
+	if t.latest > 0 {
+		t.start = min(t.start, t.latest)
+	}
+	t.rank = min(t.rank, n.rank)
+	if t.patience == 0 {
+		t.patience = n.patience
+	}
+	t.asks += len(n.asks)
+	t.joined = append(t.joined[:len(t.joined):len(t.joined)], n.asks...)
+	if t.fresh == nil && !t.moved {
+		t.moved = true
+		s.moved = append(s.moved, t)
+	}
+	s.note(n, t, false)
+	s.tell(n, t, bellhop.Merged)
+}
+
+func (s *submission) note(n *newRun, t *target, rejected bool) {
+	if n.key.Valid {
+		s.noted[n.key] = len(s.keys)
+		s.keys = append(s.keys, keyRow{key: n.key, target: t, at: n.now, rejected: rejected})
+	}
+}
+
+// tell answers a submission; the run's id is filled in when it is known.
+func (s *submission) tell(n *newRun, t *target, how bellhop.How) {
+	n.out = bellhop.Submitted{How: how, Start: timeOf(t.start)}
+	s.behind = append(s.behind, behindRow{n: n, t: t, ckey: t.ckey, rank: t.rank, start: t.start})
+}
+
+// repeat answers a submission whose key was seen before this change.
+func (s *submission) repeat(n *newRun, k *seen) {
+	n.out = bellhop.Submitted{Run: bellhop.RunID(k.run), How: bellhop.Repeated, Start: timeOf(k.start)}
+	if k.run == 0 {
+		return
+	}
+	if k.rejected {
+		n.out.How = bellhop.Rejected
+	} else {
+		n.out.Ended = k.ended
+	}
+	s.behind = append(s.behind, behindRow{n: n, ckey: k.ckey, rank: k.rank, start: k.start, id: k.run})
+}
+
+// repeatFresh answers one whose key came in this change.
+func (s *submission) repeatFresh(n *newRun, k keyRow) {
+	how := bellhop.Repeated
+	if k.rejected {
+		how = bellhop.Rejected
+	}
+	s.tell(n, k.target, how)
+}
+
+// behindRow asks what a submission waits behind.
+type behindRow struct {
+	n     *newRun
+	t     *target // nil: the id is known
+	ckey  int32
+	rank  int16
+	start int64
+	id    int64
+}
+
+// write gives new runs their ids, and queues all that is to be written.
+func (s *submission) write() error {
+	if len(s.made) > 0 {
+		i := 0
+		s.t.each(sqlRunIDs, func(r pgx.Rows) error {
+			i++
+			return r.Scan(&s.made[i-1].id)
+		}, len(s.made))
+		s.t.batch.Queue(sqlForceXID).QueryRow(func(r pgx.Row) error { return r.Scan(&s.t.xid) })
+		if err := s.t.flush(); err != nil {
+			return err
+		}
+	}
+	for i := range s.behind {
+		if b := &s.behind[i]; b.t != nil {
+			b.id = b.t.id
+			b.n.out.Run = bellhop.RunID(b.id)
+		}
+	}
+	s.writeKeys()
+	s.writeRuns()
+	s.writeMoved()
+	s.writeAsks()
+	s.askBehind()
+	return nil
+}
+
+func (s *submission) writeKeys() {
+	if len(s.keys) == 0 {
+		return
+	}
+	n := len(s.keys)
+	keys, runs, ats, rejected := make([]pgtype.UUID, n), make([]int64, n), make([]int64, n), make([]bool, n)
+	for i, k := range s.keys {
+		keys[i], runs[i], ats[i], rejected[i] = k.key, k.target.id, k.at, k.rejected
+	}
+	s.t.do(sqlInsertKeys, keys, runs, ats, rejected)
+}
+
+func (s *submission) writeRuns() {
+	n := len(s.made)
+	if n == 0 {
+		return
+	}
+	var (
+		ids, retries, afters, created, starts, deadlines, patience, latest = make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+		lanes, jobs, defs, ckeys, limits, asks                             = make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
+		ranks                                                              = make([]int16, n)
+		principals                                                         = make([]string, n)
+		sessions, servers                                                  = make([]*string, n), make([]*string, n)
+		rests, args                                                        = make([][]byte, n), make([][]byte, n)
+		merges, alikes                                                     = make([]pgtype.UUID, n), make([]pgtype.UUID, n)
+	)
+	for i, t := range s.made {
+		f := t.fresh
+		ids[i], retries[i], afters[i], created[i], starts[i], deadlines[i], patience[i], latest[i] = t.id, f.retryOf, f.after, f.now, t.start, t.deadline(), t.patience, t.latest
+		lanes[i], jobs[i], defs[i], ckeys[i], limits[i], asks[i] = f.lane.id, f.lane.job, f.def, f.ckey, f.climit, int32(t.asks)
+		ranks[i] = t.rank
+		a := f.asks[0]
+		principals[i], sessions[i], servers[i], rests[i], args[i] = a.principal, a.session, a.server, a.rest, f.args
+		merges[i], alikes[i] = f.merge, f.alike
+	}
+	s.t.do(sqlInsertRuns, ids, lanes, jobs, defs, retries, afters, created, principals, sessions, servers, rests, args)
+	s.t.do(sqlInsertWaiting, ids, ranks, starts, deadlines, patience, latest, lanes, ckeys, limits, asks, merges, alikes)
+}
+
+// writeMoved writes the runs of the store that were joined. One that was next
+// of its key may have gone back: others may pass.
+func (s *submission) writeMoved() {
+	n := len(s.moved)
+	if n == 0 {
+		return
+	}
+	ids, ranks, starts, deadlines, latest, asks := make([]int64, n), make([]int16, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int32, n)
+	var ckeys []int32
+	for i, t := range s.moved {
+		ids[i], ranks[i], starts[i], deadlines[i], latest[i], asks[i] = t.id, t.rank, t.start, t.deadline(), t.latest, int32(t.asks)
+		if t.ckey > 0 {
+			ckeys = append(ckeys, t.ckey)
+		}
+	}
+	s.t.do(sqlMerge, ids, ranks, starts, deadlines, latest, asks)
+	s.t.letPass(ckeys, s.now, false)
+}
+
+func (s *submission) writeAsks() {
+	var ids []int64
+	var ns []int32
+	var principals []string
+	var sessions, servers []*string
+	var rests [][]byte
+	for _, t := range slices.Concat(s.made, s.moved) {
+		for i, a := range t.joined {
+			ids, ns = append(ids, t.id), append(ns, int32(t.asks-len(t.joined)+i))
+			principals, sessions, servers, rests = append(principals, a.principal), append(sessions, a.session), append(servers, a.server), append(rests, a.rest)
+		}
+	}
+	if len(ids) > 0 {
+		s.t.do(sqlInsertAsks, ids, ns, principals, sessions, servers, rests)
+	}
+}
+
+// askBehind asks which runs go first. It is a hint: when the answer is lost
+// with the connection, nothing is said of it.
+func (s *submission) askBehind() {
+	rows := slices.DeleteFunc(s.behind, func(b behindRow) bool { return b.ckey == 0 })
+	if len(rows) == 0 {
+		return
+	}
+	n := len(rows)
+	ords, ckeys, ranks, starts, ids := make([]int32, n), make([]int32, n), make([]int16, n), make([]int64, n), make([]int64, n)
+	for i, b := range rows {
+		ords[i], ckeys[i], ranks[i], starts[i], ids[i] = int32(i), b.ckey, b.rank, b.start, b.id
+	}
+	s.t.each(sqlBehind, func(r pgx.Rows) error {
+		var ord int32
+		var id int64
+		err := r.Scan(&ord, &id)
+		rows[ord].n.out.Behind = bellhop.RunID(id)
+		return err
+	}, ords, ckeys, ranks, starts, ids)
+}
+
+// sortedBounds returns keys in the order in which they are locked.
+func sortedBounds(ckeys []int32) []int32 {
+	ckeys = slices.DeleteFunc(slices.Clone(ckeys), func(k int32) bool { return k == 0 })
+	slices.SortFunc(ckeys, cmp.Compare)
+	return slices.Compact(ckeys)
+}
