@@ -165,3 +165,51 @@ func TestRetry(t *testing.T) {
 	_, err = h.do(alice, bellhop.Invocation{Action: bellhop.ActionRetry, Run: 999})
 	wantCode(t, err, bellhop.NotFound)
 }
+
+func TestRetryWithOtherArguments(t *testing.T) {
+	h := newHouse(t)
+	cat := catalog()
+	cat.Services[0].Jobs[0].Params = append(cat.Services[0].Jobs[0].Params,
+		bellhop.Param{Name: "count", Type: bellhop.TypeInt, Default: &bellhop.Value{Text: "1"}},
+		bellhop.Param{Name: "hosts", Type: bellhop.TypeList, Default: &bellhop.Value{List: []string{}}})
+	if err := h.Activate(t.Context(), cat); err != nil {
+		t.Fatal(err)
+	}
+	inv := ask("example", "deploy", "a")
+	inv.Args["count"], inv.Args["hosts"] = bellhop.Text("2"), bellhop.List("x")
+	id := h.run(alice, inv).Run
+	h.finish(h.claim(1)[0], bellhop.EndFailed)
+	with := func(name, value string) bellhop.Invocation {
+		return bellhop.Invocation{Action: bellhop.ActionRetry, Run: id, Args: bellhop.Args{name: bellhop.Text(value)}}
+	}
+	again := h.get(h.run(bob, with("count", "3")).Run)
+	if want := (bellhop.Args{"env": bellhop.Text("a"), "count": bellhop.Text("3"), "hosts": bellhop.List("x")}); !again.Args.Equal(want) || again.RetryOf != id {
+		t.Errorf("%+v, want %v", again, want)
+	}
+	if got := h.get(h.run(bob, with("hosts", "y z")).Run).Args["hosts"]; !got.Equal(bellhop.List("y", "z")) {
+		t.Errorf("a list, as people write one: %v", got)
+	}
+	for name, tt := range map[string]struct {
+		inv  bellhop.Invocation
+		want string
+	}{
+		"an unknown name": {with("nothing", "1"), "has no parameter \"nothing\"; it has: env, count, hosts"},
+		"a bad value":     {with("count", "many"), "count expects a whole number"},
+	} {
+		_, err := h.do(bob, tt.inv)
+		if bellhop.CodeOf(err) != bellhop.Invalid || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want Invalid with %q", name, err, tt.want)
+		}
+	}
+	// A value can make good what the job's new definition asks for.
+	cat = catalog()
+	cat.Services[0].Jobs[0].Params = []bellhop.Param{{Name: "env", Type: bellhop.TypeEnum, Enum: []string{"staging"}}, {Name: "count", Type: bellhop.TypeInt}, {Name: "hosts", Type: bellhop.TypeList}}
+	if err := h.Activate(t.Context(), cat); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.do(bob, with("count", "3"))
+	wantCode(t, err, bellhop.Conflict)
+	if _, err := h.do(bob, with("env", "staging")); err != nil {
+		t.Error(err)
+	}
+}

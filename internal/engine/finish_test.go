@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"path/filepath"
@@ -219,5 +220,108 @@ func TestReapTakesOverAfterARestart(t *testing.T) {
 	}
 	if got := h.claim(10); len(got) != 1 || got[0].Task.Attempt != 2 {
 		t.Errorf("claimed again: %+v", got)
+	}
+}
+
+func TestWhatIsTriedAgain(t *testing.T) {
+	exit := func(n int) *int { return &n }
+	tests := []struct {
+		on    []string
+		out   bellhop.Outcome
+		again bool
+	}{
+		{nil, bellhop.Outcome{End: bellhop.EndFailed, ExitStatus: exit(1)}, true},
+		{nil, bellhop.Outcome{End: bellhop.EndTimedOut}, false},
+		{nil, bellhop.Outcome{End: bellhop.EndNotStarted}, false},
+		{nil, bellhop.Outcome{End: bellhop.EndCancelled}, false},
+		{[]string{"75"}, bellhop.Outcome{End: bellhop.EndFailed, ExitStatus: exit(75)}, true},
+		{[]string{"75"}, bellhop.Outcome{End: bellhop.EndFailed, ExitStatus: exit(1)}, false},
+		{[]string{"75"}, bellhop.Outcome{End: bellhop.EndFailed}, false},
+		{[]string{"75"}, bellhop.Outcome{End: bellhop.EndTimedOut}, false},
+		{[]string{"75", "timeout"}, bellhop.Outcome{End: bellhop.EndTimedOut}, true},
+		{[]string{"timeout"}, bellhop.Outcome{End: bellhop.EndFailed, ExitStatus: exit(1)}, false},
+		{[]string{"not_started"}, bellhop.Outcome{End: bellhop.EndNotStarted}, true},
+	}
+	for _, tt := range tests {
+		h := newHouse(t)
+		cat := catalog()
+		cat.Services[0].Jobs[0].Retries = bellhop.Retries{Max: 1, Backoff: time.Minute, Factor: 2, On: tt.on}
+		if err := h.Activate(t.Context(), cat); err != nil {
+			t.Fatal(err)
+		}
+		id := h.run(alice, ask("example", "deploy", "a")).Run
+		if err := h.Finish(t.Context(), ref(h.claim(1)[0]), tt.out, nil); err != nil {
+			t.Fatal(err)
+		}
+		if r := h.get(id); (r.State == bellhop.Waiting) != tt.again {
+			t.Errorf("on %q, after %+v, it is %s", tt.on, tt.out, r.State)
+			continue
+		}
+		if !tt.again {
+			continue
+		}
+		c := h.claimAt(h.get(id).Start)
+		if err := h.Finish(t.Context(), ref(c), tt.out, nil); err != nil {
+			t.Fatal(err)
+		}
+		if r := h.get(id); !r.State.Terminal() {
+			t.Errorf("on %q, after the last attempt, it is %s", tt.on, r.State)
+		}
+	}
+}
+
+func TestJitterLengthensPauses(t *testing.T) {
+	h := newHouse(t)
+	h.Engine = engine.New(engine.Options{Store: h.store, Bus: h.bus, Jitter: func() float64 { return 0.5 }})
+	cat := catalog()
+	cat.Services[0].Jobs[0].Retries = bellhop.Retries{Max: 1, Backoff: time.Hour, Factor: 1, Jitter: 0.4}
+	if err := h.Activate(t.Context(), cat); err != nil {
+		t.Fatal(err)
+	}
+	id := h.run(alice, ask("example", "deploy", "a")).Run
+	c := h.claim(1)[0]
+	before := time.Now()
+	h.finish(c, bellhop.EndFailed)
+	if wait := h.get(id).Start.Sub(before); wait < 72*time.Minute-time.Second || wait > 73*time.Minute {
+		t.Errorf("it waits %s, want an hour and a fifth", wait)
+	}
+}
+
+// calls counts what is asked of a store while a run is worked.
+type calls struct {
+	bellhop.Queue
+	bellhop.Records
+	n int
+}
+
+func (c *calls) Finish(ctx context.Context, ends []bellhop.Ending) ([]error, error) {
+	c.n++
+	return c.Queue.Finish(ctx, ends)
+}
+
+func (c *calls) Extend(ctx context.Context, refs []bellhop.LeaseRef, lease time.Duration) ([]bellhop.Extension, error) {
+	c.n++
+	return c.Queue.Extend(ctx, refs, lease)
+}
+
+func (c *calls) Run(ctx context.Context, id bellhop.RunID) (bellhop.Run, error) {
+	c.n++
+	return c.Records.Run(ctx, id)
+}
+
+func (c *calls) Attempts(ctx context.Context, id bellhop.RunID) ([]bellhop.Attempt, error) {
+	c.n++
+	return c.Records.Attempts(ctx, id)
+}
+
+func TestASuccessIsOneCallOfTheStore(t *testing.T) {
+	h := newHouse(t)
+	h.run(alice, ask("example", "stubborn", "a"))
+	claim := h.claim(1)[0]
+	c := &calls{Queue: h.store.Queue, Records: h.store.Records}
+	h.store.Queue, h.store.Records = c, c
+	h.finish(claim, bellhop.EndSucceeded)
+	if c.n != 1 {
+		t.Errorf("it took %d calls", c.n)
 	}
 }
