@@ -117,7 +117,7 @@ func TestFullCommands(t *testing.T) {
 	cfg, dir := loadFull(t, full(t))
 	s, _ := cfg.Catalog.Service("example")
 	e := s.Entries
-	if len(e) != 12 {
+	if len(e) != 13 {
 		t.Fatalf("%d entries", len(e))
 	}
 	for i := range e {
@@ -144,6 +144,7 @@ func TestFullCommands(t *testing.T) {
 		{Service: "example", Name: e[9].Name, Pattern: "let go", Action: bellhop.ActionUnsuppress},
 		{Service: "example", Name: e[10].Name, Pattern: "halt", Action: bellhop.ActionPause},
 		{Service: "example", Name: e[11].Name, Pattern: "go on [ip]", Action: bellhop.ActionResume, Job: "block"},
+		{Service: "example", Name: e[12].Name, Pattern: "hold [ip] for a while", Action: bellhop.ActionSuppress, Job: "block", Args: bellhop.Args{"until": bellhop.Text("2h")}},
 	}
 	if !reflect.DeepEqual(e, want) {
 		t.Errorf("entries are\n%+v\nwant\n%+v", e, want)
@@ -188,6 +189,27 @@ func TestDefaults(t *testing.T) {
 		cfg.Location != time.Local || cfg.Runner != (config.Runner{Slots: 16, KillAfter: 5 * time.Second}) ||
 		cfg.Lease != 30*time.Second || cfg.Grace != 30*time.Second || cfg.Log != (config.Log{Format: "text"}) || len(cfg.Chats) != 0 {
 		t.Errorf("defaults are %+v", cfg)
+	}
+}
+
+// Output goes with its run at the latest, and no run is kept for less than what
+// is said.
+func TestKeep(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		written string
+		want    bellhop.Keep
+	}{
+		{"{runs: 7d}", bellhop.Keep{Runs: 7 * day, Output: 7 * day, MaxOutput: 5e9}},
+		{"{runs: 60d}", bellhop.Keep{Runs: 60 * day, Output: 30 * day, MaxOutput: 5e9}},
+		{"{runs: never}", bellhop.Keep{Runs: -1, Output: 30 * day, MaxOutput: 5e9}},
+		{"{runs: never, output: never, max_output: unlimited}", bellhop.Keep{Runs: -1, Output: -1}},
+		{"{output: 12h, max_output: 2TiB}", bellhop.Keep{Runs: 90 * day, Output: day / 2, MaxOutput: 2 << 40}},
+		{"{}", bellhop.Keep{Runs: 90 * day, Output: 30 * day, MaxOutput: 5e9}},
+	} {
+		if got := mustLoad(t, "keep: "+c.written+"\n").Catalog.Keep; got != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.written, got, c.want)
+		}
 	}
 }
 
