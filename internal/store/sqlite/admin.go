@@ -44,8 +44,14 @@ func (d *db) writeUntilClosed(ready chan<- error) error {
 			if c, err = newConn(raw); err != nil {
 				return err
 			}
+			t := &tx{c: c, db: d}
+			t.forget()
+			if err := t.recallQueue(); err != nil {
+				tell(ready, err)
+				return errors.Join(err, c.close())
+			}
 			tell(ready, nil)
-			return errors.Join(d.writer.loop(c), c.close())
+			return errors.Join(d.writer.loop(t), c.close())
 		})
 		if errors.Is(err, errWedged) {
 			d.log.Error("a transaction could not be undone; the store's connection is opened anew", "path", d.path, "err", err)

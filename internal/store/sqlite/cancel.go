@@ -8,21 +8,17 @@ import (
 )
 
 const (
-	// By PRIMARY KEY (key).
-	sqlKeyAnswer  = `SELECT answer FROM key WHERE key = ?`
-	sqlInsertDone = `INSERT INTO key (key, run_id, at, answer) VALUES (?, 0, ?, ?)`
-
-	// The lanes by UNIQUE (service, job, ckey); among them all of the queue is
-	// looked through, by a reader and not in the writer's time.
+	// All of the queue is looked through, by a reader and not in the writer's
+	// time.
 	sqlJobRuns = `SELECT q.run_id, r.args FROM queue q CROSS JOIN run r ON r.id = q.run_id
-  WHERE q.lane IN (SELECT id FROM lane WHERE service = ? AND job = ?)`
+  WHERE r.job = (SELECT id FROM job WHERE service = ? AND name = ?)`
 
 	// By PRIMARY KEY.
-	sqlSetCancel = `UPDATE queue SET cancel = coalesce(cancel, ?) WHERE run_id = ?`
-	sqlRemove    = `DELETE FROM queue WHERE run_id = ?`
-	sqlOwnAsks   = `SELECT coalesce(sum(principal = ?2), 0), count(*) FROM (SELECT principal FROM run WHERE id = ?1 AND withdrawn = 0 UNION ALL SELECT principal FROM ask WHERE run_id = ?1 AND withdrawn = 0)`
-	sqlWithdraw0 = `UPDATE run SET withdrawn = 1 WHERE id = ? AND principal = ?`
-	sqlWithdrawn = `UPDATE ask SET withdrawn = 1 WHERE run_id = ? AND principal = ?`
+	sqlSetCancel  = `UPDATE queue SET cancel = coalesce(cancel, ?) WHERE run_id = ?`
+	sqlEndedState = `SELECT state FROM ended WHERE run_id = ?`
+	sqlOwnAsks    = `SELECT coalesce(sum(principal = ?2), 0), count(*) FROM (SELECT principal FROM run WHERE id = ?1 AND withdrawn = 0 UNION ALL SELECT principal FROM ask WHERE run_id = ?1 AND withdrawn = 0)`
+	sqlWithdraw0  = `UPDATE run SET withdrawn = 1 WHERE id = ? AND principal = ?`
+	sqlWithdrawn  = `UPDATE ask SET withdrawn = 1 WHERE run_id = ? AND principal = ?`
 )
 
 func cancelledBy(who string) string { return "cancelled by " + who }
@@ -71,116 +67,106 @@ func (d *db) jobRuns(ctx context.Context, c *bellhop.Cancellation) (ids []int64,
 }
 
 func (t *tx) cancelAll(c *bellhop.Cancellation, ids []int64) (out []bellhop.CancelledRun, refused, err error) {
-	if c.Key != "" {
-		if answer, seen, err := t.answered(c.Key); seen || err != nil {
-			return answer, nil, err
-		}
-	}
 	out = []bellhop.CancelledRun{}
+	answer, seen, err := t.answered(c.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if seen {
+		if answer != nil && json.Unmarshal(answer, &out) != nil {
+			return nil, errOtherKey(c.Key), nil
+		}
+		return out, nil, nil
+	}
 	for _, id := range ids {
-		rec, err := t.c.find(context.Background(), bellhop.RunID(id))
-		if err != nil {
-			return nil, nil, err
-		}
-		if rec == nil {
-			return nil, errNoRun(bellhop.RunID(id)), nil // c.Run alone; nothing was written
-		}
-		if c.Run == 0 && !rec.queued {
-			continue // it ended in the meantime: no longer one of those that are meant
-		}
-		if rec.run.State == bellhop.Running && !c.Running {
+		e := t.q.byID[id]
+		if e == nil {
+			state, err := t.number(sqlEndedState, id)
+			if err != nil {
+				return nil, nil, err
+			}
+			switch {
+			case c.Run == 0: // it ended in the meantime: no longer one of those that are meant
+			case state == 0:
+				return nil, errNoRun(c.Run), nil // c.Run alone; nothing was written
+			default:
+				out = append(out, bellhop.CancelledRun{Run: c.Run, Effect: bellhop.CancelTooLate, State: wordOf(states(), state)})
+			}
 			continue
 		}
-		effect, err := t.cancel(c, rec)
+		if e.phase == phaseRunning && !c.Running {
+			continue
+		}
+		effect, err := t.cancel(c, e)
 		if err != nil {
 			return nil, nil, err
 		}
 		out = append(out, effect)
 	}
-	if c.Key == "" {
-		return out, nil, nil
-	}
-	answer, err := json.Marshal(out)
-	if err == nil {
-		_, err = t.exec(sqlInsertDone, c.Key, micros(c.Now), answer)
-	}
-	return out, nil, err
+	return out, nil, t.noteAnswer(c.Key, c.Now, out)
 }
 
-// answered returns what the same cancellation was answered when it was made.
-func (t *tx) answered(key string) (out []bellhop.CancelledRun, seen bool, err error) {
-	out = []bellhop.CancelledRun{}
-	err = t.query(sqlKeyAnswer, func(r row) error {
-		seen = true
-		if b := r.blob(0); b != nil && json.Unmarshal(b, &out) != nil {
-			return errBadRow("the answer to a cancellation")
-		}
-		return errStop
-	}, key)
-	return out, seen, err
-}
-
-// cancel does what c says to one run.
-func (t *tx) cancel(c *bellhop.Cancellation, rec *record) (bellhop.CancelledRun, error) {
-	id := int64(rec.run.ID)
-	out := bellhop.CancelledRun{Run: rec.run.ID, State: rec.run.State}
-	if !rec.queued {
-		out.Effect = bellhop.CancelTooLate
-		return out, nil
+// cancel does what c says to one run that waits or runs.
+func (t *tx) cancel(c *bellhop.Cancellation, e *entry) (bellhop.CancelledRun, error) {
+	out := bellhop.CancelledRun{Run: bellhop.RunID(e.id), State: bellhop.Waiting}
+	if e.phase == phaseRunning {
+		out.State = bellhop.Running
 	}
 	if !c.All {
-		own, all, err := t.ownAsks(id, c.Principal)
-		switch {
-		case err != nil:
-			return out, err
-		case own == 0:
-			out.Effect = bellhop.CancelNotYours
-			return out, nil
-		case own < all:
-			out.Effect = bellhop.CancelWithdrawn
-			if _, err := t.exec(sqlWithdraw0, id, c.Principal); err != nil {
-				return out, err
-			}
-			_, err := t.exec(sqlWithdrawn, id, c.Principal)
+		left, err := t.withdraw(c, e)
+		if err != nil || left != "" {
+			out.Effect = left
 			return out, err
 		}
 	}
-	if rec.run.State == bellhop.Running {
+	if e.phase == phaseRunning {
 		out.Effect = bellhop.CancelStopping
-		_, err := t.exec(sqlSetCancel, c.By, id)
+		t.q.touch(e)
+		e.handled = true
+		_, err := t.exec(sqlSetCancel, c.By, e.id)
 		return out, err
 	}
 	out.Effect, out.State = bellhop.CancelDone, bellhop.Cancelled
-	return out, t.endWaiting(c, rec)
+	return out, t.endWaiting(e, cancelledBy(c.By), micros(c.Now))
 }
 
-func (t *tx) ownAsks(id int64, principal string) (own, all int64, err error) {
+// withdraw takes a principal's own asks out of a run, unless no others are
+// left: then it returns "", and the run is to go with them.
+func (t *tx) withdraw(c *bellhop.Cancellation, e *entry) (bellhop.CancelEffect, error) {
+	principal, err := t.number(sqlPrincipalID, c.Principal)
+	if err != nil {
+		return "", err
+	}
+	var own, all int64
 	err = t.query(sqlOwnAsks, func(r row) error {
 		own, all = r.int(0), r.int(1)
 		return errStop
-	}, id, principal)
-	return own, all, err
+	}, e.id, principal)
+	switch {
+	case err != nil:
+		return "", err
+	case own == 0:
+		return bellhop.CancelNotYours, nil
+	case own == all:
+		return "", nil
+	}
+	t.q.touch(e)
+	t.q.setFacts(e, nil)
+	if _, err := t.exec(sqlWithdraw0, e.id, principal); err != nil {
+		return "", err
+	}
+	_, err = t.exec(sqlWithdrawn, e.id, principal)
+	return bellhop.CancelWithdrawn, err
 }
 
 // endWaiting ends a run that waits.
-func (t *tx) endWaiting(c *bellhop.Cancellation, rec *record) error {
-	id := int64(rec.run.ID)
-	if _, err := t.exec(sqlRemove, id); err != nil {
-		return err
-	}
-	h := &held{lease: rec.lease, lane: rec.lane, attempt: int64(rec.run.Attempt), start: micros(rec.run.Start), runner: rec.runner}
-	if rec.run.Started != nil {
-		h.started = micros(*rec.run.Started)
-	}
-	err := t.endRun(h, &runEnd{
-		id: id, state: bellhop.Cancelled, now: micros(c.Now), reason: cancelledBy(c.By),
+func (t *tx) endWaiting(e *entry, reason string, now int64) error {
+	err := t.endRun(e, &runEnd{
+		state: bellhop.Cancelled, now: now, reason: reason,
 		verdict: func(bellhop.State) bellhop.Verdict { return bellhop.Aborted },
 	})
-	if err == nil && rec.ckey != 0 {
-		err = t.release(rec.ckey)
-	}
 	if err != nil {
 		return err
 	}
-	return t.report(id, bellhop.ReportOutcome, rec.lease, micros(c.Now), rec.asks)
+	return t.report(e, bellhop.ReportOutcome, nil, now, e.untouched())
 }

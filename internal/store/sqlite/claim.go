@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -9,38 +8,20 @@ import (
 	"github.com/bellhop-io/bellhop"
 )
 
-// maxScan bounds how many waiting runs one Claim looks at.
-const maxScan = 256
-
 const (
-	// By queue_order, then each record by PRIMARY KEY.
-	sqlReady = `SELECT ` + runColumns + `, 0` + fromQueue + ` WHERE q.phase = 0 AND q.start <= ? ORDER BY q.start, q.run_id LIMIT ? + 0`
 	// By PRIMARY KEY.
-	sqlReadyOne = `SELECT ` + runColumns + `, 0` + fromQueue + ` WHERE q.run_id = ? AND q.phase < 2`
-	// By queue_order.
-	sqlNextStart = `SELECT start FROM queue WHERE phase = 0 ORDER BY start LIMIT 1`
-	// By queue_key: as many as the limit at the most.
-	sqlCountRunning = `SELECT count(*) FROM queue WHERE ckey = ? AND phase = 2`
-
-	sqlClaim = `UPDATE queue SET phase = 2, lease = lease + 1, attempt = attempt + 1, started = ?, runner = ?, merge = NULL, handle = NULL, reason = NULL WHERE run_id = ?`
-	sqlHold  = `UPDATE queue SET phase = 1 WHERE run_id = ?`
-
-	// By queue_key: the first of those held back.
-	sqlHeldBack = `SELECT run_id, climit FROM queue WHERE ckey = ? AND phase = 1 ORDER BY start, run_id LIMIT 64`
-	sqlRelease  = `UPDATE queue SET phase = 0 WHERE run_id = ?`
-
-	// By PRIMARY KEY.
-	sqlFirstAsk = `SELECT principal FROM ask WHERE run_id = ? AND withdrawn = 0 ORDER BY n LIMIT 1`
+	sqlClaim    = `UPDATE queue SET running = 1, lease = ?, attempt = ?, started = ?, runner = ? WHERE run_id = ?`
+	sqlReclaim  = `UPDATE queue SET running = 1, lease = ?, attempt = ?, started = ?, runner = ?, handle = NULL, reason = NULL WHERE run_id = ?`
+	sqlFirstAsk = `SELECT p.name FROM ask a JOIN principal p ON p.id = a.principal WHERE a.run_id = ? AND a.withdrawn = 0 ORDER BY a.n LIMIT 1`
 )
 
 // claiming is one call of Claim at work.
 type claiming struct {
-	t       *tx
-	req     *bellhop.ClaimRequest
-	now     int64
-	running map[int64]int64 // by limited key
-	runs    []bellhop.ClaimedRun
-	held    []*held // beside runs
+	t    *tx
+	req  *bellhop.ClaimRequest
+	now  int64
+	runs []bellhop.ClaimedRun
+	next int64 // 0: not known yet
 }
 
 // Claim takes runs whose start has come.
@@ -48,18 +29,13 @@ func (d *db) Claim(ctx context.Context, req bellhop.ClaimRequest) (runs []bellho
 	err = d.do(ctx, func(t *tx) (err error) {
 		c := &claiming{t: t, req: &req, now: micros(req.Now)}
 		if req.Only != nil {
-			next, err = c.only()
+			err = c.only()
 		} else {
-			next, err = c.any()
+			err = c.any()
 		}
-		runs = c.runs
+		runs, next = c.runs, timeOf(c.next)
 		if len(c.runs) > 0 {
-			t.after(func() {
-				for i, h := range c.held {
-					h.deadline = d.leases.clock.Now().Add(req.Lease)
-					d.leases.put(c.runs[i].Run.ID, h)
-				}
-			})
+			t.after(func() { d.leases.give(c.runs, req.Lease) })
 		}
 		return err
 	})
@@ -69,148 +45,119 @@ func (d *db) Claim(ctx context.Context, req bellhop.ClaimRequest) (runs []bellho
 	return runs, next, nil
 }
 
-// any claims in order of start and id. A run that its limit holds back leaves
-// that order until another one of its key makes room, so that the next call
-// does not meet it again.
-func (c *claiming) any() (next time.Time, err error) {
-	for scanned := 0; len(c.runs) < c.req.N && scanned < maxScan; {
-		want := min(c.req.N-len(c.runs), maxScan-scanned)
-		found := make([]*record, 0, want)
-		if err := c.t.query(sqlReady, collect(&found), c.now, int64(want)); err != nil {
-			return next, err
-		}
-		for _, rec := range found {
-			free, err := c.free(rec)
-			if err == nil && free {
-				err = c.claim(rec)
-			} else if err == nil {
-				_, err = c.t.exec(sqlHold, int64(rec.run.ID))
-			}
-			if err != nil {
-				return next, err
-			}
-		}
-		scanned += len(found)
-		if len(found) < want {
-			break
-		}
-	}
-	start, err := c.t.number(sqlNextStart)
-	return timeOf(start), err
-}
-
-// only claims among the runs that the request names.
-func (c *claiming) only() (next time.Time, err error) {
-	var found []*record
-	for _, id := range c.req.Only {
-		if err := c.t.query(sqlReadyOne, collect(&found), int64(id)); err != nil {
-			return next, err
-		}
-	}
-	sortByStart(found)
-	for i, rec := range found {
-		if i > 0 && rec.run.ID == found[i-1].run.ID {
-			continue
-		}
-		if micros(rec.run.Start) > c.now {
-			return rec.run.Start, nil
-		}
-		free, err := c.free(rec)
-		if err != nil {
-			return next, err
-		}
-		if !free {
-			continue
-		}
-		if len(c.runs) == c.req.N {
-			return rec.run.Start, nil
-		}
-		if err := c.claim(rec); err != nil {
-			return next, err
-		}
-	}
-	return next, nil
-}
-
-func sortByStart(recs []*record) {
-	slices.SortFunc(recs, func(a, b *record) int {
-		return cmp.Or(a.run.Start.Compare(b.run.Start), cmp.Compare(a.run.ID, b.run.ID))
-	})
-}
-
-// free says whether the limit of a run's key leaves room for it.
-func (c *claiming) free(rec *record) (bool, error) {
-	if rec.ckey == 0 {
-		return true, nil
-	}
-	n, ok := c.running[rec.ckey]
-	if !ok {
-		var err error
-		if n, err = c.t.number(sqlCountRunning, rec.ckey); err != nil {
-			return false, err
-		}
-		if c.running == nil {
-			c.running = map[int64]int64{}
-		}
-		c.running[rec.ckey] = n
-	}
-	return n < rec.climit, nil
-}
-
-func (c *claiming) claim(rec *record) error {
-	run := &rec.run
-	if _, err := c.t.exec(sqlClaim, c.now, textOrNull(c.req.Runner), int64(run.ID)); err != nil {
-		return err
-	}
-	if rec.ckey != 0 {
-		c.running[rec.ckey]++
-	}
-	principal := run.AskedBy
-	if rec.withdrawn {
-		principal = ""
-		err := c.t.query(sqlFirstAsk, func(r row) error {
-			principal = r.text(0)
-			return errStop
-		}, int64(run.ID))
+// any claims in the order of claims. A run that is kept back leaves that order
+// until what keeps it back is gone, so that the next call does not meet it
+// again.
+func (c *claiming) any() error {
+	q := c.t.q
+	c.t.dropHolds(c.now)
+	q.promote(c.now, c.t.holdOpen(c.now))
+	for e := q.ready.top(); e != nil; e = q.ready.top() {
+		h, err := c.t.holdOn(e, c.now)
 		if err != nil {
 			return err
 		}
+		switch {
+		case e.start > c.now: // the clock went back
+			q.move(e, phaseFuture, 0)
+		case e.lateAt(c.now):
+			q.lateAt = max(q.lateAt, c.now)
+			q.move(e, phaseLate, 0)
+		case h != nil:
+			q.move(e, phaseHeld, h.ID)
+		case !q.room(e):
+			q.move(e, phaseBlocked, 0)
+		case len(c.runs) >= c.req.N:
+			c.next = c.now
+			return nil
+		default:
+			if err := c.claim(e); err != nil {
+				return err
+			}
+		}
 	}
-	started := timeOf(c.now)
-	run.State, run.Started, run.Attempt, run.Error, run.Behind = bellhop.Running, &started, run.Attempt+1, "", 0
-	rec.lease++
-	c.runs = append(c.runs, bellhop.ClaimedRun{Run: *run, Lease: rec.lease, Principal: principal})
-	c.held = append(c.held, &held{
-		lease: rec.lease, known: true, lane: rec.lane, ckey: rec.ckey, asks: rec.asks, attempt: int64(run.Attempt),
-		start: micros(run.Start), started: c.now, runner: c.req.Runner,
-	})
+	if e := q.future.top(); e != nil {
+		c.lookAgain(e.start)
+	}
+	for id := range q.held {
+		if h := c.t.holdByID(id); h != nil {
+			c.lookAgain(micros(h.Until))
+		}
+	}
 	return nil
 }
 
-// release puts runs that a limit held back into the order of claims again, as
-// many as there is room for, the first ones first. It is called for whatever
-// makes room: a run that ends or waits again, and a waiting one that goes.
-func (t *tx) release(ckey int64) error {
-	type waiting struct{ id, limit int64 }
-	var found []waiting
-	err := t.query(sqlHeldBack, func(r row) error {
-		found = append(found, waiting{r.int(0), r.int(1)})
-		return nil
-	}, ckey)
-	if err != nil || len(found) == 0 {
-		return err
+// lookAgain notes a time at which more may be claimed; 0 is none.
+func (c *claiming) lookAgain(at int64) {
+	if at != 0 && (c.next == 0 || at < c.next) {
+		c.next = at
 	}
-	running, err := t.number(sqlCountRunning, ckey)
+}
+
+// lateAt: it was never claimed and its deadline has passed.
+func (e *entry) lateAt(now int64) bool {
+	return e.deadline != 0 && e.untouched() && now >= e.deadline
+}
+
+// only claims among the runs that the request names.
+func (c *claiming) only() error {
+	q := c.t.q
+	var found []*entry
+	for _, id := range c.req.Only {
+		if e := q.byID[int64(id)]; e != nil && e.waits() && !slices.Contains(found, e) {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b *entry) int {
+		if before(a, b) {
+			return -1
+		}
+		return 1
+	})
+	for _, e := range found {
+		h, err := c.t.holdOn(e, c.now)
+		if err != nil {
+			return err
+		}
+		switch {
+		case e.lateAt(c.now):
+		case e.start > c.now:
+			c.lookAgain(e.start)
+		case h != nil:
+			c.lookAgain(micros(h.Until))
+		case !q.room(e):
+		case len(c.runs) >= c.req.N:
+			c.next = c.now
+			return nil
+		default:
+			if err := c.claim(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *claiming) claim(e *entry) error {
+	f, err := c.t.factsOf(e)
 	if err != nil {
 		return err
 	}
-	for i, w := range found {
-		if running+int64(i) >= w.limit {
-			break
-		}
-		if _, err := t.exec(sqlRelease, w.id); err != nil {
+	query := sqlClaim
+	if !e.untouched() {
+		query = sqlReclaim
+	}
+	if _, err := c.t.exec(query, e.lease+1, e.attempt+1, c.now, textOrNull(c.req.Runner), e.id); err != nil {
+		return err
+	}
+	c.t.q.begins(e)
+	e.lease, e.attempt, e.started, e.runner, e.handled = e.lease+1, e.attempt+1, c.now, c.req.Runner, e.handled && e.lease > 0
+	principal := f.run.AskedBy
+	if f.ask.Withdrawn {
+		if principal, err = c.t.text(sqlFirstAsk, e.id); err != nil {
 			return err
 		}
 	}
+	c.runs = append(c.runs, bellhop.ClaimedRun{Run: e.runOf(f), Lease: e.lease, Principal: principal})
 	return nil
 }

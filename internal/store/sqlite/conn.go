@@ -126,6 +126,15 @@ func (c *conn) number(query string, args ...driver.Value) (int64, error) {
 	return n, err
 }
 
+// text returns the first column of the first row, "" when there is none.
+func (c *conn) text(query string, args ...driver.Value) (s string, err error) {
+	err = c.query(context.Background(), query, func(r row) error {
+		s = r.text(0)
+		return errStop
+	}, args...)
+	return s, err
+}
+
 // snapshot runs fn so that all of its queries see one state of the store.
 func (c *conn) snapshot(fn func() error) error {
 	if _, err := c.exec("BEGIN"); err != nil {

@@ -1,20 +1,15 @@
 package sqlite
 
 import (
+	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
-)
-
-// Phases of a row in queue.
-const (
-	phaseReady   = 0
-	phaseHeld    = 1
-	phaseRunning = 2
 )
 
 // Small numbers for words. They are in files that exist: a word keeps its
@@ -82,6 +77,14 @@ func blobOrNull(b []byte) driver.Value {
 	return b
 }
 
+// numberOrNull stores 0 as NULL.
+func numberOrNull(n int64) driver.Value {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
 func exitOrNull(status *int) driver.Value {
 	if status == nil {
 		return nil
@@ -93,9 +96,9 @@ func exitOrNull(status *int) driver.Value {
 // identity, key and origin, each as a length and its bytes.
 func packAsk(a *bellhop.Ask) []byte {
 	o := &a.Origin
-	b := make([]byte, 0, 24+len(a.Identity)+len(a.Key)+len(o.Source)+len(o.Channel)+len(o.Thread)+len(o.Message)+len(o.Person))
+	b := make([]byte, 0, 32+len(a.Identity)+len(a.Key)+len(o.Source)+len(o.Channel)+len(o.Thread)+len(o.Message)+len(o.Person)+len(o.Server))
 	b = binary.AppendVarint(b, micros(a.At))
-	for _, s := range [...]string{a.Identity, a.Key, o.Source, o.Channel, o.Thread, o.Message, o.Person} {
+	for _, s := range [...]string{a.Identity, a.Key, o.Source, o.Channel, o.Thread, o.Message, o.Person, o.Server} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
@@ -111,7 +114,7 @@ func unpackAsk(b []byte, a *bellhop.Ask) error {
 	a.At = timeOf(at)
 	b = b[n:]
 	o := &a.Origin
-	for _, s := range [...]*string{&a.Identity, &a.Key, &o.Source, &o.Channel, &o.Thread, &o.Message, &o.Person} {
+	for _, s := range [...]*string{&a.Identity, &a.Key, &o.Source, &o.Channel, &o.Thread, &o.Message, &o.Person, &o.Server} {
 		size, n := binary.Uvarint(b)
 		if n <= 0 || size > uint64(len(b)-n) {
 			return errBadRow("an ask")
@@ -139,6 +142,41 @@ func decodeArgs(b []byte) (bellhop.Args, error) {
 		return nil, errBadRow("arguments")
 	}
 	return a, nil
+}
+
+// hashOf shortens a key that is compared and never read back; the empty key
+// has the zero hash.
+func hashOf(key string) (h hash) {
+	if key != "" {
+		sum := sha256.Sum256([]byte(key))
+		copy(h[:], sum[:])
+	}
+	return h
+}
+
+// blob is how a hash is stored.
+func (h hash) blob() driver.Value {
+	if h == (hash{}) {
+		return nil
+	}
+	return h[:]
+}
+
+// keyOf is the form in which the key of an ask is stored. A long one is
+// shortened, but keeps its beginning, by which keys of one source are
+// neighbours in the table's tree: a few of its pages change with each commit,
+// not one for each key.
+func keyOf(key string) string {
+	const whole, beginning = 48, 24
+	if len(key) <= whole {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return key[:beginning] + string(rune(0x1f)) + hex.EncodeToString(sum[:16]) // longer than any whole one
+}
+
+func holdKinds() []bellhop.HoldKind {
+	return []bellhop.HoldKind{"", bellhop.HoldSuppress, bellhop.HoldPause}
 }
 
 func encodeWarnings(w []string) []byte {

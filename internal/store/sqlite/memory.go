@@ -1,38 +1,69 @@
 package sqlite
 
 import (
-	"cmp"
 	"database/sql/driver"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
 
-// maxRemembered bounds each of the writer's maps: lanes may be as many as
-// there are arguments in a concurrency key.
+// maxRemembered bounds each of the writer's maps of names: lanes may be as
+// many as there are arguments in a concurrency key.
 const maxRemembered = 4096
 
 // memory is what the writer remembers of the store, so as not to read it
 // again. Nobody else writes, so it is right until a transaction is undone;
-// then it is forgotten.
+// then it is forgotten. (The queue is not forgotten, but taken back.)
 type memory struct {
-	nextRun int64 // 0: not known
-	defs    map[string]int64
-	lanes   map[laneName]*lane
-	byID    map[int64]*lane
+	nextRun      int64 // 0: not known
+	defs         names[string]
+	jobs         names[jobName]
+	principals   names[string]
+	lanes        map[laneName]*lane
+	byID         map[int64]*lane
+	holds        []*bellhop.Hold // that nobody has ended; nil when not known
+	droppedHolds time.Time       // when to look for old ones again
+	outputSize   int64           // of ended runs
+	wroteSize    int64           // as it is in the file
+	lastTime     int64           // the latest creation of a run, or later
+	slack        int64           // see list.go
 }
 
-type laneName struct{ service, job, ckey string }
+// names are things and their numbers, both ways.
+type names[K comparable] struct {
+	number map[K]int64
+	name   map[int64]K
+}
+
+func newNames[K comparable]() names[K] {
+	return names[K]{map[K]int64{}, map[int64]K{}}
+}
+
+func (n *names[K]) put(name K, number int64) {
+	if len(n.number) >= maxRemembered {
+		clear(n.number)
+		clear(n.name)
+	}
+	n.number[name], n.name[number] = number, name
+}
+
+type jobName struct{ service, job string }
+
+type laneName struct {
+	job  int64
+	ckey string
+}
 
 type lane struct {
-	id, bound int64
-	outcome   int64
+	id, job, bound int64
+	outcome        int64
 }
 
 func (m *memory) forget() {
-	*m = memory{defs: map[string]int64{}, lanes: map[laneName]*lane{}, byID: map[int64]*lane{}}
+	*m = memory{
+		defs: newNames[string](), jobs: newNames[jobName](), principals: newNames[string](),
+		lanes: map[laneName]*lane{}, byID: map[int64]*lane{},
+	}
 }
 
 func (m *memory) remember(name laneName, l *lane) {
@@ -51,47 +82,160 @@ func (m *memory) rememberID(l *lane) {
 	m.byID[l.id] = l
 }
 
-// sqlLastRun is served by the table's own order.
-const sqlLastRun = `SELECT max(id) FROM run`
+const (
+	// By the table's own order.
+	sqlLastRun = `SELECT id, created FROM run ORDER BY id DESC LIMIT 1`
+	// By PRIMARY KEY.
+	sqlNumber    = `SELECT CAST(value AS INTEGER) FROM meta WHERE name = ?`
+	sqlSetNumber = `INSERT INTO meta (name, value) VALUES (?, CAST(? AS TEXT)) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+)
+
+// Numbers in meta.
+const (
+	numberOutput = "output" // bytes of output of ended runs that are kept
+	numberSlack  = "slack"  // see list.go
+)
 
 // recall reads what every transaction needs, unless it is known.
 func (t *tx) recall() error {
 	if t.nextRun > 0 {
 		return nil
 	}
-	last, err := t.number(sqlLastRun)
+	var err error
+	if t.outputSize, err = t.number(sqlNumber, numberOutput); err != nil {
+		return err
+	}
+	if t.slack, err = t.number(sqlNumber, numberSlack); err != nil {
+		return err
+	}
+	if err := t.recallHolds(); err != nil {
+		return err
+	}
+	t.wroteSize = t.outputSize
+	last, created := int64(0), int64(0)
+	err = t.query(sqlLastRun, func(r row) error {
+		last, created = r.int(0), r.int(1)
+		return errStop
+	})
+	t.lastTime = created + t.slack
 	t.nextRun = last + 1
 	return err
 }
 
+// settle writes what is written once in a transaction.
+func (t *tx) settle() error {
+	if t.wroteSize == t.outputSize {
+		return nil
+	}
+	t.wroteSize = t.outputSize
+	_, err := t.exec(sqlSetNumber, numberOutput, t.outputSize)
+	return err
+}
+
 const (
-	// By UNIQUE (digest).
+	// By UNIQUE (digest), then by PRIMARY KEY.
 	sqlDefinitionID = `SELECT id FROM definition WHERE digest = ?`
-	// By UNIQUE (service, job, ckey).
-	sqlLane = `SELECT id, bound, outcome FROM lane WHERE service = ? AND job = ? AND ckey = ?`
+	sqlDigest       = `SELECT digest FROM definition WHERE id = ?`
+	// By UNIQUE (service, name), then by PRIMARY KEY.
+	sqlJobID     = `SELECT id FROM job WHERE service = ? AND name = ?`
+	sqlJobName   = `SELECT service, name FROM job WHERE id = ?`
+	sqlInsertJob = `INSERT INTO job (id, service, name) SELECT 1 + coalesce(max(id), 0), ?, ? FROM job RETURNING id`
+	// By UNIQUE (name), then by PRIMARY KEY.
+	sqlPrincipalID     = `SELECT id FROM principal WHERE name = ?`
+	sqlPrincipalName   = `SELECT name FROM principal WHERE id = ?`
+	sqlInsertPrincipal = `INSERT INTO principal (id, name) SELECT 1 + coalesce(max(id), 0), ? FROM principal RETURNING id`
+	// By UNIQUE (job, ckey).
+	sqlLane = `SELECT id, job, bound, outcome FROM lane WHERE job = ? AND ckey = ?`
 	// By PRIMARY KEY.
-	sqlLaneByID = `SELECT id, bound, outcome FROM lane WHERE id = ?`
+	sqlLaneByID = `SELECT id, job, bound, outcome FROM lane WHERE id = ?`
 	// By lane_ckey.
 	sqlLaneBound   = `SELECT id FROM lane WHERE ckey = ? ORDER BY id LIMIT 1`
 	sqlLastLane    = `SELECT max(id) FROM lane`
-	sqlInsertLane  = `INSERT INTO lane (id, service, job, ckey, bound) VALUES (?, ?, ?, ?, ?)`
+	sqlInsertLane  = `INSERT INTO lane (id, job, ckey, bound) VALUES (?, ?, ?, ?)`
 	sqlLaneOutcome = `UPDATE lane SET outcome = ? WHERE id = ?`
 )
 
 // definition returns the number of a stored definition, 0 when it is not
 // stored.
 func (t *tx) definition(digest string) (int64, error) {
-	if id, ok := t.defs[digest]; ok {
+	if id, ok := t.defs.number[digest]; ok {
 		return id, nil
 	}
 	id, err := t.number(sqlDefinitionID, digest)
 	if err == nil && id != 0 {
-		if len(t.defs) >= maxRemembered {
-			clear(t.defs)
-		}
-		t.defs[digest] = id
+		t.defs.put(digest, id)
 	}
 	return id, err
+}
+
+// digest is the reverse of definition.
+func (t *tx) digest(id int64) (string, error) {
+	if digest, ok := t.defs.name[id]; ok {
+		return digest, nil
+	}
+	digest, err := t.text(sqlDigest, id)
+	if err == nil {
+		t.defs.put(digest, id)
+	}
+	return digest, err
+}
+
+// job finds or makes the number of a job.
+func (t *tx) job(name jobName) (int64, error) {
+	if id, ok := t.jobs.number[name]; ok {
+		return id, nil
+	}
+	id, err := t.number(sqlJobID, name.service, name.job)
+	if err == nil && id == 0 {
+		id, err = t.number(sqlInsertJob, name.service, name.job)
+	}
+	if err == nil {
+		t.jobs.put(name, id)
+	}
+	return id, err
+}
+
+// jobOf is the reverse of job.
+func (t *tx) jobOf(id int64) (jobName, error) {
+	if name, ok := t.jobs.name[id]; ok {
+		return name, nil
+	}
+	var name jobName
+	err := t.query(sqlJobName, func(r row) error {
+		name = jobName{r.text(0), r.text(1)}
+		return errStop
+	}, id)
+	if err == nil {
+		t.jobs.put(name, id)
+	}
+	return name, err
+}
+
+// principal finds or makes the number of a principal.
+func (t *tx) principal(name string) (int64, error) {
+	if id, ok := t.principals.number[name]; ok {
+		return id, nil
+	}
+	id, err := t.number(sqlPrincipalID, name)
+	if err == nil && id == 0 {
+		id, err = t.number(sqlInsertPrincipal, name)
+	}
+	if err == nil {
+		t.principals.put(name, id)
+	}
+	return id, err
+}
+
+// principalName is the reverse of principal.
+func (t *tx) principalName(id int64) (string, error) {
+	if name, ok := t.principals.name[id]; ok {
+		return name, nil
+	}
+	name, err := t.text(sqlPrincipalName, id)
+	if err == nil {
+		t.principals.put(name, id)
+	}
+	return name, err
 }
 
 // lane finds or makes a lane.
@@ -100,7 +244,7 @@ func (t *tx) lane(name laneName) (*lane, error) {
 		return l, nil
 	}
 	l := &lane{}
-	if err := t.readLane(l, sqlLane, name.service, name.job, name.ckey); err != nil {
+	if err := t.readLane(l, sqlLane, name.job, name.ckey); err != nil {
 		return nil, err
 	}
 	if l.id == 0 {
@@ -108,14 +252,14 @@ func (t *tx) lane(name laneName) (*lane, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.id = last + 1
+		l.id, l.job = last+1, name.job
 		if l.bound, err = t.number(sqlLaneBound, name.ckey); err != nil {
 			return nil, err
 		}
 		if l.bound == 0 {
 			l.bound = l.id
 		}
-		if _, err := t.exec(sqlInsertLane, l.id, name.service, name.job, name.ckey, l.bound); err != nil {
+		if _, err := t.exec(sqlInsertLane, l.id, name.job, name.ckey, l.bound); err != nil {
 			return nil, err
 		}
 	}
@@ -144,7 +288,7 @@ func (t *tx) laneByID(id int64) (*lane, error) {
 
 func (t *tx) readLane(l *lane, query string, args ...driver.Value) error {
 	return t.query(query, func(r row) error {
-		l.id, l.bound, l.outcome = r.int(0), r.int(1), r.int(2)
+		l.id, l.job, l.bound, l.outcome = r.int(0), r.int(1), r.int(2), r.int(3)
 		return errStop
 	}, args...)
 }
@@ -158,80 +302,4 @@ func (t *tx) setOutcome(l *lane, state int64) error {
 	l.outcome = state
 	_, err := t.exec(sqlLaneOutcome, state, l.id)
 	return err
-}
-
-// leases knows the deadline of each running run. Deadlines are in memory
-// alone: the store's lock proves that there is one server, and that whoever
-// held a lease that is in the file but not in here is dead.
-type leases struct {
-	clock bellhop.Clock
-
-	mu   sync.Mutex
-	held map[bellhop.RunID]*held
-}
-
-// held is a running run. All but the deadline stays as it is while the run
-// has this lease.
-type held struct {
-	lease    int64
-	deadline time.Time // zero: from before the store was opened
-	known    bool      // the fields below are filled in
-	lane     int64
-	ckey     int64 // 0: not limited
-	asks     int64
-	attempt  int64
-	start    int64
-	started  int64
-	runner   string
-}
-
-func newLeases(clock bellhop.Clock) *leases {
-	return &leases{clock: clock, held: map[bellhop.RunID]*held{}}
-}
-
-func (l *leases) put(id bellhop.RunID, h *held) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held[id] = h
-}
-
-func (l *leases) drop(id bellhop.RunID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.held, id)
-}
-
-func (l *leases) get(id bellhop.RunID) (held, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	h, ok := l.held[id]
-	if !ok {
-		return held{}, false
-	}
-	return *h, true
-}
-
-// extend moves the deadline of a lease to d from now.
-func (l *leases) extend(id bellhop.RunID, lease int64, d time.Duration) {
-	deadline := l.clock.Now().Add(d)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if h, ok := l.held[id]; ok && h.lease == lease {
-		h.deadline = deadline
-	}
-}
-
-// lost returns the leases that have run out, by run.
-func (l *leases) lost() []bellhop.LeaseRef {
-	now := l.clock.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var refs []bellhop.LeaseRef
-	for id, h := range l.held {
-		if !h.deadline.After(now) {
-			refs = append(refs, bellhop.LeaseRef{Run: id, Lease: h.lease})
-		}
-	}
-	slices.SortFunc(refs, func(a, b bellhop.LeaseRef) int { return cmp.Compare(a.Run, b.Run) })
-	return refs
 }

@@ -3,7 +3,9 @@
 // One goroutine writes, and many callers share each of its commits
 // (writer.go); readers have connections of their own. A lock beside the file
 // keeps a second server out, and so proves, when it is taken, that the former
-// server is dead (lock.go): leases therefore live in memory (memory.go).
+// server is dead (lock.go). What one server needs to know at every moment
+// therefore lives in its memory: the order of what waits (queue.go), leases
+// (leases.go), which reports are pending (outbox.go).
 //
 // Attempts are counted by leases: the number of a run's lease is that of its
 // attempt in Attempt.N, OutboxRow.Attempt and Chunk.Attempt. (Run.Attempt is
@@ -46,15 +48,17 @@ func (o Options) WithDefaults() Options {
 
 // db is every port of the store.
 type db struct {
-	path   string // absolute, links resolved
-	log    *slog.Logger
-	lock   *lock   // nil when read-only
-	writer *writer // nil when read-only
-	leases *leases
-	write  *sql.DB // nil when read-only
-	reads  *readers
-	once   sync.Once
-	err    error // of closing
+	path    string // absolute, links resolved
+	log     *slog.Logger
+	lock    *lock   // nil when read-only
+	writer  *writer // nil when read-only
+	leases  *leases
+	outbox  *outbox
+	cluster *cluster
+	write   *sql.DB // nil when read-only
+	reads   *readers
+	once    sync.Once
+	err     error // of closing
 }
 
 // Open opens the store at o.Path for reading and writing, makes it when the
@@ -68,7 +72,7 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &db{path: path, log: o.Log, leases: newLeases(o.Clock)}
+	d := &db{path: path, log: o.Log, leases: newLeases(o.Clock), outbox: newOutbox(), cluster: newCluster(o.Clock)}
 	defer func() {
 		if err != nil {
 			_ = d.Close()
@@ -87,7 +91,7 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	if d.reads, err = openReaders(ctx, path); err != nil {
 		return nil, d.wrap("opening", err)
 	}
-	if err := d.recallLeases(ctx); err != nil {
+	if err := d.recallOutbox(ctx); err != nil {
 		return nil, d.wrap("opening", err)
 	}
 	if err := d.startWriter(ctx); err != nil {
@@ -97,9 +101,10 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 }
 
 // OpenReadOnly opens a store that exists for reading, whether or not a server
-// has it open: Definitions.Definition, Records, Outputs.Output and Tail, and
-// Outbox.Due and Unread work, Ping tells whether it can be read; everything
-// else is Unavailable. It fails with NotFound when there is no file, otherwise
+// has it open: Definitions.Definition, Records, Outputs.Output and Tail,
+// Outbox.Unread, Holds.Holds, Retention.Old and OutputSize, Cluster.Activated
+// and Alive (nobody) work, Ping tells whether it can be read; everything else
+// is Unavailable. It fails with NotFound when there is no file, otherwise
 // as Open does; also with Invalid when an older Bellhop wrote it.
 func OpenReadOnly(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	o = o.WithDefaults()
@@ -107,7 +112,7 @@ func OpenReadOnly(ctx context.Context, o Options) (_ *bellhop.Store, err error) 
 	if err != nil {
 		return nil, err
 	}
-	d := &db{path: path, log: o.Log, leases: newLeases(o.Clock)}
+	d := &db{path: path, log: o.Log, leases: newLeases(o.Clock), outbox: newOutbox(), cluster: newCluster(o.Clock)}
 	defer func() {
 		if err != nil {
 			_ = d.Close()
@@ -127,7 +132,7 @@ func OpenReadOnly(ctx context.Context, o Options) (_ *bellhop.Store, err error) 
 }
 
 func (d *db) store(id string) *bellhop.Store {
-	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: todo{}, Retention: todo{}, Cluster: todo{}, Admin: d}
+	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Retention: d, Cluster: d, Admin: d}
 }
 
 // do runs an operation through the writer.

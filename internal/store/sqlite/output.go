@@ -8,13 +8,12 @@ import (
 )
 
 const (
-	// By PRIMARY KEY.
-	sqlHolds = `SELECT 1 FROM queue WHERE run_id = ? AND phase = 2 AND lease = ?`
 	// By PRIMARY KEY (run_id, attempt, seq), all of them.
-	sqlAppend = `INSERT INTO output (run_id, attempt, seq, channel, place, at, data) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	sqlDrop   = `DELETE FROM output WHERE run_id = ? AND attempt = ? AND seq = ?`
-	sqlOutput = `SELECT attempt, seq, channel, place, at, data FROM output WHERE run_id = ? AND (attempt, seq) > (?, ?) ORDER BY attempt, seq`
-	sqlTail   = `SELECT attempt, seq, channel, place, at, data FROM output WHERE run_id = ? AND attempt = ? AND channel = ? ORDER BY seq DESC`
+	sqlAppend     = `INSERT INTO output (run_id, attempt, seq, channel, place, at, data) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	sqlDrop       = `DELETE FROM output WHERE run_id = ? AND attempt = ? AND seq = ? RETURNING length(data)`
+	sqlOutput     = `SELECT attempt, seq, channel, place, at, data FROM output WHERE run_id = ? AND (attempt, seq) > (?, ?) ORDER BY attempt, seq`
+	sqlTail       = `SELECT attempt, seq, channel, place, at, data FROM output WHERE run_id = ? AND attempt = ? AND channel = ? ORDER BY seq DESC`
+	sqlOutputSize = `SELECT coalesce(sum(length(data)), 0) FROM output WHERE run_id = ?`
 )
 
 // AppendOutput stores batches. What it stores is filed under the lease's
@@ -24,7 +23,11 @@ func (d *db) AppendOutput(ctx context.Context, batches []bellhop.OutputBatch) (e
 	errs = make([]error, len(batches))
 	err = d.do(ctx, func(t *tx) (err error) {
 		for i := range batches {
-			if errs[i], err = t.appendOutput(&batches[i]); err != nil {
+			errs[i] = nil
+			e := t.holding(batches[i].Ref)
+			if e == nil {
+				errs[i] = bellhop.ErrLeaseLost
+			} else if err := t.appendOutput(e, &batches[i]); err != nil {
 				return err
 			}
 		}
@@ -36,14 +39,9 @@ func (d *db) AppendOutput(ctx context.Context, batches []bellhop.OutputBatch) (e
 	return errs, nil
 }
 
-func (t *tx) appendOutput(b *bellhop.OutputBatch) (refused, err error) {
-	id := int64(b.Ref.Run)
-	holds, err := t.number(sqlHolds, id, b.Ref.Lease)
-	if err != nil {
-		return nil, err
-	}
-	if holds == 0 {
-		return bellhop.ErrLeaseLost, nil
+func (t *tx) appendOutput(e *entry, b *bellhop.OutputBatch) error {
+	if err := t.countOutput(e); err != nil {
+		return err
 	}
 	for i := range b.Chunks {
 		c := &b.Chunks[i]
@@ -51,16 +49,30 @@ func (t *tx) appendOutput(b *bellhop.OutputBatch) (refused, err error) {
 		if data == nil {
 			data = []byte{}
 		}
-		if _, err := t.exec(sqlAppend, id, b.Ref.Lease, c.Seq, int64(c.Channel), c.Offset, micros(c.At), data); err != nil {
-			return nil, err
+		n, err := t.exec(sqlAppend, e.id, e.lease, c.Seq, int64(c.Channel), c.Offset, micros(c.At), data)
+		if err != nil {
+			return err
 		}
+		e.output += n * int64(len(data))
 	}
 	for _, seq := range b.Drop {
-		if _, err := t.exec(sqlDrop, id, b.Ref.Lease, seq); err != nil {
-			return nil, err
+		n, err := t.number(sqlDrop, e.id, e.lease, seq)
+		if err != nil {
+			return err
 		}
+		e.output -= n
 	}
-	return nil, nil
+	return nil
+}
+
+// countOutput makes an entry know how much output it has, and saves it from
+// the transaction. It is read once after the store was opened.
+func (t *tx) countOutput(e *entry) (err error) {
+	t.q.touch(e)
+	if e.output < 0 {
+		e.output, err = t.number(sqlOutputSize, e.id)
+	}
+	return err
 }
 
 // Output returns chunks after the given attempt and seq.

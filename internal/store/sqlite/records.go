@@ -3,85 +3,77 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"math"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
 
-// runColumns are what record.scan reads, but for the last one: the running run
-// that this one is behind.
-const runColumns = `r.id, l.service, l.job, d.digest, r.state, r.verdict, r.previous, r.exit_status, r.withdrawn, r.retry_of,
-  r.created, r.finished, r.principal, r.session, r.ask, r.args, r.error, r.result, r.warnings,
-  r.start, r.started, r.attempt, r.lease,
-  q.phase, q.start, q.started, q.attempt, q.lease, q.reason, q.lane, q.ckey, q.climit, q.asks, q.runner, q.handle`
-
+// runColumns are what record.scan reads.
 const (
-	joinNames = ` JOIN lane l ON l.id = r.lane JOIN definition d ON d.id = r.definition`
-	fromRun   = ` FROM run r` + joinNames + ` LEFT JOIN queue q ON q.run_id = r.id`
-	fromQueue = ` FROM queue q CROSS JOIN run r ON r.id = q.run_id` + joinNames
-	// By queue_key.
-	behindColumn = `, CASE WHEN q.phase < 2 THEN (SELECT b.run_id FROM queue b WHERE b.ckey = q.ckey AND b.phase = 2 LIMIT 1) END`
+	runColumns = `SELECT r.id, j.service, j.name, d.digest, r.created, r.retry_of, r.after, p.name, r.session, r.ask, r.args,
+  q.running, q.start, q.started, q.attempt, q.lease, q.priority, q.deadline, q.reason, q.runner, q.handle, q.cancel,
+  e.start, e.started, e.attempt, e.lease, e.priority, e.deadline, e.error, e.state, e.verdict, e.previous, e.exit_status, e.finished, e.result, e.warnings, e.output,
+  CASE WHEN q.running = 0 THEN (SELECT min(b.run_id) FROM queue b WHERE b.ckey = q.ckey AND b.running = 1 AND b.ckey IS NOT NULL) END`
+	joinNames = ` CROSS JOIN job j ON j.id = r.job CROSS JOIN definition d ON d.id = r.definition CROSS JOIN principal p ON p.id = r.principal`
+	fromRun   = ` FROM run r` + joinNames + ` LEFT JOIN queue q ON q.run_id = r.id LEFT JOIN ended e ON e.run_id = r.id`
+	// By PRIMARY KEY each; the running one of the key by queue_running.
+	sqlRun = runColumns + fromRun + ` WHERE r.id = ?`
 )
 
 // record is a run as its rows have it, with what the store needs beside it.
 type record struct {
-	run       bellhop.Run
-	queued    bool
-	withdrawn bool // ask 0
-	ask       bellhop.Ask
-	lease     int64
-	lane      int64
-	ckey      int64
-	climit    int64
-	asks      int64
-	runner    string
-	handle    string
+	run    bellhop.Run
+	lease  int64
+	runner string
+	handle string
+	cancel string
 }
 
 func (rec *record) scan(r row) (err error) {
 	run := &rec.run
 	*run = bellhop.Run{
-		ID: bellhop.RunID(r.int(0)), Service: r.text(1), Job: r.text(2), Digest: r.text(3),
-		State: wordOf(states(), r.int(4)), Verdict: wordOf(verdicts(), r.int(5)), Previous: wordOf(states(), r.int(6)),
-		RetryOf: bellhop.RunID(r.int(9)), Created: timeOf(r.int(10)), Finished: optionalTime(r.int(11)),
-		AskedBy: r.text(12), Error: r.text(16), Behind: bellhop.RunID(r.int(35)),
+		ID: bellhop.RunID(r.int(0)), Service: r.text(1), Job: r.text(2), Digest: r.text(3), Created: timeOf(r.int(4)),
+		RetryOf: bellhop.RunID(r.int(5)), After: bellhop.RunID(r.int(6)), AskedBy: r.text(7), Behind: bellhop.RunID(r.int(37)),
 	}
-	if !r.null(7) {
-		status := int(r.int(7))
-		run.ExitStatus = &status
-	}
-	rec.withdrawn = r.int(8) != 0
-	rec.ask = bellhop.Ask{Principal: run.AskedBy, Withdrawn: rec.withdrawn}
-	if err := unpackAsk(r.blob(14), &rec.ask); err != nil {
+	var ask bellhop.Ask
+	if err := unpackAsk(r.blob(9), &ask); err != nil {
 		return err
 	}
-	rec.ask.Origin.Session = r.text(13)
-	run.Origin = rec.ask.Origin
-	if run.Args, err = decodeArgs(r.blob(15)); err != nil {
+	run.Origin = ask.Origin
+	run.Origin.Session = r.text(8)
+	if run.Args, err = decodeArgs(r.blob(10)); err != nil {
 		return err
 	}
-	if b := r.blob(17); b != nil {
-		run.Result = json.RawMessage(b)
-	}
-	if b := r.blob(18); b != nil {
-		if err := json.Unmarshal(b, &run.Warnings); err != nil {
-			return errBadRow("a run's warnings")
-		}
-	}
-	at := 19 // the record's own start, started, attempt, lease
-	if rec.queued = !r.null(23); rec.queued {
-		at = 24
+	at := 22 // in ended: start, started, attempt, lease, priority, deadline, error
+	if !r.null(11) {
+		at = 12 // the same in queue
 		run.State = bellhop.Waiting
-		if r.int(23) == phaseRunning {
+		if r.int(11) != 0 {
 			run.State = bellhop.Running
 		}
-		run.Error = r.text(28)
+		rec.runner, rec.handle, rec.cancel = r.text(19), r.text(20), r.text(21)
+	} else if err := rec.scanEnd(r); err != nil {
+		return err
 	}
 	run.Start, run.Started, run.Attempt, rec.lease = timeOf(r.int(at)), optionalTime(r.int(at+1)), int(r.int(at+2)), r.int(at+3)
-	rec.lane, rec.ckey, rec.climit, rec.asks = r.int(29), r.int(30), r.int(31), r.int(32)
-	rec.runner, rec.handle = r.text(33), r.text(34)
+	run.Priority, run.Deadline, run.Error = int(r.int(at+4)), timeOf(r.int(at+5)), r.text(at+6)
+	return nil
+}
+
+func (rec *record) scanEnd(r row) error {
+	run := &rec.run
+	run.State, run.Verdict, run.Previous = wordOf(states(), r.int(29)), wordOf(verdicts(), r.int(30)), wordOf(states(), r.int(31))
+	run.Finished, run.OutputForgotten = optionalTime(r.int(33)), r.int(36) < 0
+	if !r.null(32) {
+		status := int(r.int(32))
+		run.ExitStatus = &status
+	}
+	if b := r.blob(34); b != nil {
+		run.Result = json.RawMessage(b)
+	}
+	if b := r.blob(35); b != nil && json.Unmarshal(b, &run.Warnings) != nil {
+		return errBadRow("a run's warnings")
+	}
 	return nil
 }
 
@@ -93,55 +85,17 @@ func optionalTime(us int64) *time.Time {
 	return &t
 }
 
-// collect returns a row function that appends records to out.
-func collect(out *[]*record) func(row) error {
-	return func(r row) error {
-		rec := &record{}
-		if err := rec.scan(r); err != nil {
-			return err
-		}
-		*out = append(*out, rec)
-		return nil
-	}
-}
-
-func runsOf(recs []*record) []bellhop.Run {
-	runs := make([]bellhop.Run, len(recs))
-	for i, rec := range recs {
-		runs[i] = rec.run
-	}
-	return runs
-}
-
-const (
-	// By PRIMARY KEY.
-	sqlRun = `SELECT ` + runColumns + behindColumn + fromRun + ` WHERE r.id = ?`
-	// Newest first by PRIMARY KEY; how far it reads back is the filter's doing.
-	sqlRuns = `SELECT ` + runColumns + behindColumn + fromRun + runFilter
-	// The same among those that wait or run, by queue's PRIMARY KEY.
-	sqlLiveRuns = `SELECT ` + runColumns + behindColumn + fromQueue + runFilter
-	runFilter   = ` WHERE r.id < ?1 AND (?2 = '' OR l.service = ?2) AND (?3 = '' OR l.job = ?3)
-  AND ?4 & (1 << CASE q.phase WHEN 2 THEN 3 WHEN 1 THEN 2 WHEN 0 THEN 2 ELSE r.state END) != 0
-  AND r.created >= ?5
-  AND (?6 = '' OR r.principal = ?6 OR EXISTS (SELECT 1 FROM ask a WHERE a.run_id = r.id AND a.principal = ?6))
-  ORDER BY r.id DESC LIMIT ?7 + 0`
-	// By queue_order.
-	sqlActive = `SELECT ` + runColumns + behindColumn + fromQueue + ` WHERE q.phase = ? ORDER BY q.start, q.run_id LIMIT ? + 0`
-	// By PRIMARY KEY (run_id, n).
-	sqlAsks = `SELECT 0, withdrawn, principal, session, ask FROM run WHERE id = ?1
-  UNION ALL SELECT n, withdrawn, principal, session, ask FROM ask WHERE run_id = ?1 ORDER BY 1`
-	sqlAttempts = `SELECT n, runner, started, ended, how, exit_status, reason FROM attempt WHERE run_id = ?1
-  UNION ALL SELECT lease, runner, started, finished, how, exit_status, error FROM run WHERE id = ?1 AND how != 0 ORDER BY 1`
-)
-
 // find reads one record through c; nil when there is none.
 func (c *conn) find(ctx context.Context, id bellhop.RunID) (*record, error) {
-	var found []*record
-	err := c.query(ctx, sqlRun, collect(&found), int64(id))
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return found[0], nil
+	var found *record
+	err := c.query(ctx, sqlRun, func(r row) error {
+		found = &record{}
+		if err := found.scan(r); err != nil {
+			return err
+		}
+		return errStop
+	}, int64(id))
+	return found, err
 }
 
 func errNoRun(id bellhop.RunID) error {
@@ -163,81 +117,71 @@ func (d *db) Run(ctx context.Context, id bellhop.RunID) (bellhop.Run, error) {
 	return run, err
 }
 
-// Runs lists runs, newest first.
-func (d *db) Runs(ctx context.Context, f bellhop.RunFilter) ([]bellhop.Run, error) {
-	query, mask, before, limit := sqlRuns, int64(-1), int64(math.MaxInt64), int64(-1)
-	if len(f.States) > 0 {
-		mask, query = 0, sqlLiveRuns
-		for _, s := range f.States {
-			if n := numberOf(states(), s); n > 0 {
-				mask |= 1 << n
-			}
-			if s.Terminal() {
-				query = sqlRuns
-			}
-		}
-	}
-	if f.Before > 0 {
-		before = int64(f.Before)
-	}
-	if f.Limit > 0 {
-		limit = int64(f.Limit)
-	}
-	since := int64(math.MinInt64)
-	if !f.Since.IsZero() {
-		since = micros(f.Since)
-	}
-	var found []*record
-	err := d.read(ctx, "runs", func(c *conn) error {
-		return c.query(ctx, query, collect(&found), before, f.Service, f.Job, mask, since, f.Principal, limit)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return runsOf(found), nil
-}
+const (
+	// All of the queue: it has no order in the file.
+	sqlActiveRunning = `SELECT run_id FROM queue WHERE running = 1 ORDER BY start, run_id`
+	sqlActiveWaiting = `SELECT run_id FROM queue WHERE running = 0 ORDER BY start, run_id LIMIT ? + 0`
+)
 
 // Active returns what runs, and the first n that wait.
 func (d *db) Active(ctx context.Context, n int) (running, waiting []bellhop.Run, more bool, err error) {
 	n = max(n, 0)
-	var run, ready, held []*record
 	err = d.read(ctx, "what runs", func(c *conn) error {
-		return c.snapshot(func() error {
-			return errors.Join(
-				c.query(ctx, sqlActive, collect(&run), int64(phaseRunning), int64(-1)),
-				c.query(ctx, sqlActive, collect(&ready), int64(phaseReady), int64(n)+1),
-				c.query(ctx, sqlActive, collect(&held), int64(phaseHeld), int64(n)+1))
+		return c.snapshot(func() (err error) {
+			var ids []int64
+			collect := func(r row) error {
+				ids = append(ids, r.int(0))
+				return nil
+			}
+			if err := c.query(ctx, sqlActiveRunning, collect); err != nil {
+				return err
+			}
+			if running, err = c.runs(ctx, ids); err != nil {
+				return err
+			}
+			ids = nil
+			if err := c.query(ctx, sqlActiveWaiting, collect, int64(n)+1); err != nil {
+				return err
+			}
+			if more = len(ids) > n; more {
+				ids = ids[:n]
+			}
+			waiting, err = c.runs(ctx, ids)
+			return err
 		})
 	})
-	if err != nil {
-		return nil, nil, false, err
+	return running, waiting, more, err
+}
+
+// runs reads runs that exist.
+func (c *conn) runs(ctx context.Context, ids []int64) ([]bellhop.Run, error) {
+	runs := make([]bellhop.Run, 0, len(ids))
+	for _, id := range ids {
+		rec, err := c.find(ctx, bellhop.RunID(id))
+		if err != nil {
+			return nil, err
+		}
+		if rec != nil {
+			runs = append(runs, rec.run)
+		}
 	}
-	merged := append(ready, held...)
-	sortByStart(merged)
-	if more = len(merged) > n; more {
-		merged = merged[:n]
-	}
-	return runsOf(run), runsOf(merged), more, nil
+	return runs, nil
 }
 
 // Asks returns a run's asks in order.
 func (d *db) Asks(ctx context.Context, id bellhop.RunID) (asks []bellhop.Ask, err error) {
 	err = d.read(ctx, "asks", func(c *conn) error {
-		return c.query(ctx, sqlAsks, func(r row) error {
-			a := bellhop.Ask{N: int(r.int(0)), Withdrawn: r.int(1) != 0, Principal: r.text(2)}
-			if err := unpackAsk(r.blob(4), &a); err != nil {
-				return err
-			}
-			a.Origin.Session = r.text(3)
-			asks = append(asks, a)
-			return nil
-		}, int64(id))
+		return c.query(ctx, sqlRunAsks, collectAsks(&asks), int64(id))
 	})
 	if err == nil && len(asks) == 0 {
 		err = errNoRun(id)
 	}
 	return asks, err
 }
+
+// By PRIMARY KEY (run_id, n), and by PRIMARY KEY.
+const sqlAttempts = `SELECT n, runner, started, ended, how, exit_status, reason FROM attempt WHERE run_id = ?1
+  UNION ALL SELECT lease, runner, started, finished, how, exit_status, error FROM ended WHERE run_id = ?1 AND how != 0 ORDER BY 1`
 
 // Attempts returns a run's ended attempts in order.
 func (d *db) Attempts(ctx context.Context, id bellhop.RunID) (attempts []bellhop.Attempt, err error) {

@@ -2,9 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"database/sql/driver"
 	"encoding/json"
+	"maps"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -17,26 +16,14 @@ const (
 	// By PRIMARY KEY (key): whether it was seen is whether it went in.
 	sqlInsertKey = `INSERT INTO key (key, run_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlKeyRun    = `SELECT run_id FROM key WHERE key = ?`
-	sqlMoveKey   = `UPDATE key SET run_id = ? WHERE key = ?`
 
-	// By queue_merge: whether it merges is whether it went in.
-	sqlInsertQueue = `INSERT INTO queue (run_id, phase, start, lane, ckey, climit, merge) VALUES (?, 0, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	sqlMergeTarget = `SELECT run_id, asks, ckey FROM queue WHERE merge = ?`
-	sqlMergeQueue  = `UPDATE queue SET phase = 0, start = ?, asks = asks + 1 WHERE run_id = ?`
+	sqlInsertQueue = `INSERT INTO queue (run_id, lane, start, ckey, climit, priority, deadline, bound, merge, alike) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	sqlInsertRun   = `INSERT INTO run (id, job, definition, created, retry_of, after, principal, session, ask, args) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlInsertAsk   = `INSERT INTO ask (run_id, n, principal, session, ask) VALUES (?, ?, ?, ?, ?)`
-
-	sqlInsertRun = `INSERT INTO run (id, lane, definition, retry_of, created, start, principal, session, ask, args) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
 	// By PRIMARY KEY.
-	sqlQueued   = `SELECT start, ckey FROM queue WHERE run_id = ?`
-	sqlRunStart = `SELECT start FROM run WHERE id = ?`
-
-	// By queue_key, thrice: one that runs, else one held back, else one that
-	// waits for an earlier start.
-	sqlBehind = `SELECT coalesce(
-  (SELECT run_id FROM queue WHERE ckey = ?1 AND phase = 2 LIMIT 1),
-  (SELECT run_id FROM queue WHERE ckey = ?1 AND phase = 1 AND (start, run_id) < (?2, ?3) ORDER BY start, run_id LIMIT 1),
-  (SELECT run_id FROM queue WHERE ckey = ?1 AND phase = 0 AND (start, run_id) < (?2, ?3) ORDER BY start, run_id LIMIT 1), 0)`
+	sqlMergeQueue = `UPDATE queue SET start = ?, deadline = ?, bound = ?, priority = ?, asks = ? WHERE run_id = ?`
+	sqlCreated    = `SELECT created FROM run WHERE id = ?`
+	sqlEndedStart = `SELECT start FROM ended WHERE run_id = ?`
 )
 
 // PutDefinitions stores those that are not there yet.
@@ -77,40 +64,60 @@ func (d *db) Definition(ctx context.Context, digest string) (bellhop.Job, error)
 	return job, err
 }
 
-// prepared is a Submission in the form of its rows, made before the writer's
-// turn.
+// prepared is a run to be made in the form of its rows, as far as they can be
+// made before the writer's turn.
 type prepared struct {
-	sub          *bellhop.Submission
-	start        int64
-	args, merge  []byte
-	ask          []byte
-	lane         laneName
-	limited      bool
-	now, retryOf int64
+	spec         *bellhop.RunSpec
+	args         []byte
+	merge, alike hash
+	copied       bellhop.Args // of spec's own, since its maker may change them
 }
 
-func prepareSubmission(s *bellhop.Submission) (prepared, error) {
-	if s.Ask.Key == "" {
-		return prepared{}, bellhop.Errorf(bellhop.Invalid, "a run of %s %s was asked for without a key; every ask needs one, so that it can be repeated", s.Run.Service, s.Run.Job)
+func prepareRun(spec *bellhop.RunSpec) (prepared, error) {
+	if spec.Priority < 0 || spec.Priority > 9 {
+		return prepared{}, bellhop.Errorf(bellhop.Invalid, "a run of %s %s can't have priority %d; priorities are 0 to 9", spec.Service, spec.Job, spec.Priority)
 	}
-	args, err := encodeArgs(s.Run.Args)
+	args, err := encodeArgs(spec.Args)
 	if err != nil {
-		return prepared{}, bellhop.Errorf(bellhop.Invalid, "the arguments of %s %s can't be stored: %w", s.Run.Service, s.Run.Job, err)
+		return prepared{}, bellhop.Errorf(bellhop.Invalid, "the arguments of %s %s can't be stored: %w", spec.Service, spec.Job, err)
 	}
-	p := prepared{
-		sub: s, start: micros(s.Run.Start), args: args, ask: packAsk(&s.Ask), now: micros(s.Now), retryOf: int64(s.Run.RetryOf),
-		lane: laneName{s.Run.Service, s.Run.Job, s.Run.ConcurrencyKey}, limited: s.Run.Concurrency > 0,
-	}
-	if s.Run.MergeKey != "" {
-		sum := sha256.Sum256([]byte(s.Run.MergeKey))
-		p.merge = sum[:16]
+	p := prepared{spec: spec, args: args, merge: hashOf(spec.MergeKey), alike: hashOf(spec.AlikeKey)}
+	if len(args) <= maxFactSize {
+		p.copied = maps.Clone(spec.Args)
+		if p.copied == nil {
+			p.copied = bellhop.Args{}
+		}
 	}
 	return p, nil
 }
 
+// preparedAsk is an ask in the form of its row.
+type preparedAsk struct {
+	ask    *bellhop.Ask
+	packed []byte
+}
+
+func prepareAsk(a *bellhop.Ask) preparedAsk { return preparedAsk{a, packAsk(a)} }
+
+// preparedSubmission is a Submission before the writer's turn.
+type preparedSubmission struct {
+	run prepared
+	ask preparedAsk
+	key string
+	now int64
+}
+
+func prepareSubmission(s *bellhop.Submission) (preparedSubmission, error) {
+	if s.Ask.Key == "" {
+		return preparedSubmission{}, bellhop.Errorf(bellhop.Invalid, "a run of %s %s was asked for without a key; every ask needs one, so that it can be repeated", s.Run.Service, s.Run.Job)
+	}
+	run, err := prepareRun(&s.Run)
+	return preparedSubmission{run: run, ask: prepareAsk(&s.Ask), key: keyOf(s.Ask.Key), now: micros(s.Now)}, err
+}
+
 // Submit writes runs with their asks.
 func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.Submitted, error) {
-	prep := make([]prepared, len(subs))
+	prep := make([]preparedSubmission, len(subs))
 	for i := range subs {
 		var err error
 		if prep[i], err = prepareSubmission(&subs[i]); err != nil {
@@ -120,8 +127,10 @@ func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.S
 	out := make([]bellhop.Submitted, len(subs))
 	var refused error // for what is wrong with the request; nothing was written then
 	err := d.do(ctx, func(t *tx) (err error) {
-		if refused = t.checkDefinitions(prep); refused != nil {
-			return nil
+		for i := range prep {
+			if refused, err = t.checkDefinition(prep[i].run.spec); refused != nil || err != nil {
+				return err
+			}
 		}
 		for i := range prep {
 			if out[i], err = t.submit(&prep[i]); err != nil {
@@ -139,120 +148,176 @@ func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.S
 	return out, nil
 }
 
-func (t *tx) checkDefinitions(prep []prepared) error {
-	for i := range prep {
-		digest := prep[i].sub.Run.Digest
-		if id, err := t.definition(digest); err != nil {
-			return err
-		} else if id == 0 {
-			return bellhop.Errorf(bellhop.Invalid, "a run of %s %s names definition %.40q, which is not in the store; store it first", prep[i].sub.Run.Service, prep[i].sub.Run.Job, digest)
-		}
+func (t *tx) checkDefinition(spec *bellhop.RunSpec) (refused, err error) {
+	if id, err := t.definition(spec.Digest); err != nil || id != 0 {
+		return nil, err
 	}
-	return nil
+	return bellhop.Errorf(bellhop.Invalid, "a run of %s %s names definition %.40q, which is not in the store; store it first", spec.Service, spec.Job, spec.Digest), nil
 }
 
-func (t *tx) submit(p *prepared) (bellhop.Submitted, error) {
-	id := t.nextRun
-	fresh, err := t.exec(sqlInsertKey, p.sub.Ask.Key, id, p.now)
+func (t *tx) submit(p *preparedSubmission) (bellhop.Submitted, error) {
+	target, how := t.target(&p.run)
+	noted := t.nextRun
+	switch how {
+	case bellhop.Merged:
+		noted = target.id
+	case bellhop.Rejected:
+		noted = -target.id
+	}
+	fresh, err := t.exec(sqlInsertKey, p.key, noted, p.now)
 	if err != nil {
 		return bellhop.Submitted{}, err
 	}
 	if fresh == 0 {
-		return t.repeated(p.sub.Ask.Key)
+		return t.repeated(p.key)
 	}
-	l, err := t.lane(p.lane)
+	switch how {
+	case bellhop.Rejected:
+	case bellhop.Merged:
+		err = t.merge(target, &p.run, &p.ask)
+	default:
+		target, err = t.create(&p.run, &p.ask, 0, p.now)
+	}
 	if err != nil {
 		return bellhop.Submitted{}, err
 	}
-	var ckey driver.Value
-	if p.limited {
-		ckey = l.bound
+	out := bellhop.Submitted{Run: bellhop.RunID(target.id), How: how, Start: timeOf(target.start)}
+	if how != bellhop.Rejected {
+		out.Behind = t.q.behind(target)
 	}
-	created, err := t.exec(sqlInsertQueue, id, p.start, l.id, ckey, int64(p.sub.Run.Concurrency), blobOrNull(p.merge))
+	return out, nil
+}
+
+// target returns the run that a submission is about, unless it makes one.
+func (t *tx) target(p *prepared) (*entry, bellhop.How) {
+	if p.spec.Reject && p.alike != (hash{}) {
+		if l := t.q.alike[p.alike]; l != nil {
+			return l.first, bellhop.Rejected
+		}
+	}
+	if p.merge != (hash{}) {
+		if e := t.q.merge[p.merge]; e != nil {
+			return e, bellhop.Merged
+		}
+	}
+	return nil, bellhop.Created
+}
+
+// create writes a new run with its first ask.
+func (t *tx) create(p *prepared, a *preparedAsk, after bellhop.RunID, now int64) (*entry, error) {
+	spec, id := p.spec, t.nextRun
+	job, err := t.job(jobName{spec.Service, spec.Job})
 	if err != nil {
-		return bellhop.Submitted{}, err
+		return nil, err
 	}
-	if created == 0 {
-		return t.merge(p)
-	}
-	def, err := t.definition(p.sub.Run.Digest)
+	l, err := t.lane(laneName{job, spec.ConcurrencyKey})
 	if err != nil {
-		return bellhop.Submitted{}, err
+		return nil, err
 	}
-	a := &p.sub.Ask
-	_, err = t.exec(sqlInsertRun, id, l.id, def, p.retryOf, p.now, p.start, a.Principal, textOrNull(a.Origin.Session), p.ask, blobOrNull(p.args))
+	def, err := t.definition(spec.Digest)
 	if err != nil {
-		return bellhop.Submitted{}, err
+		return nil, err
+	}
+	principal, err := t.principal(a.ask.Principal)
+	if err != nil {
+		return nil, err
+	}
+	e := &entry{
+		id: id, lane: l.id, start: micros(spec.Start), priority: uint8(spec.Priority), limit: int64(spec.Concurrency), asks: 1,
+		merge: p.merge, alike: p.alike,
+	}
+	if spec.Concurrency > 0 {
+		e.key = l.bound
+	}
+	if spec.Deadline > 0 {
+		e.deadline = e.start + spec.Deadline.Microseconds()
+	}
+	if spec.MaxDelay > 0 {
+		e.bound = now + spec.MaxDelay.Microseconds()
+	}
+	if _, err := t.exec(sqlInsertQueue, id, l.id, e.start, numberOrNull(e.key), e.limit, int64(e.priority), e.deadline, e.bound, e.merge.blob(), e.alike.blob()); err != nil {
+		return nil, err
+	}
+	_, err = t.exec(sqlInsertRun, id, job, def, now, numberOrNull(int64(spec.RetryOf)), numberOrNull(int64(after)), principal,
+		textOrNull(a.ask.Origin.Session), a.packed, blobOrNull(p.args))
+	if err != nil {
+		return nil, err
+	}
+	if err := t.noteTime(now); err != nil {
+		return nil, err
 	}
 	t.nextRun++
-	out := bellhop.Submitted{Run: bellhop.RunID(id), How: bellhop.Created, Start: timeOf(p.start)}
-	if p.limited {
-		out.Behind, err = t.behind(l.bound, p.start, id)
+	if p.copied != nil && len(a.packed) <= maxFactSize && t.q.facts < maxFacts {
+		e.facts = newFacts(p, a, id, principal, after, now)
 	}
-	return out, err
+	t.q.add(e)
+	return e, nil
+}
+
+func newFacts(p *prepared, a *preparedAsk, id, principal int64, after bellhop.RunID, now int64) *facts {
+	f := &facts{ask: *a.ask, principal: principal}
+	f.ask.N, f.ask.Withdrawn, f.ask.At = 0, false, timeOf(micros(a.ask.At))
+	f.run = bellhop.Run{
+		ID: bellhop.RunID(id), Service: p.spec.Service, Job: p.spec.Job, Digest: p.spec.Digest, Args: p.copied, AskedBy: a.ask.Principal,
+		Origin: a.ask.Origin, Created: timeOf(now), RetryOf: p.spec.RetryOf, After: after,
+	}
+	return f
 }
 
 // merge joins a run that was never claimed.
-func (t *tx) merge(p *prepared) (bellhop.Submitted, error) {
-	var id, asks, ckey int64
-	err := t.query(sqlMergeTarget, func(r row) error {
-		id, asks, ckey = r.int(0), r.int(1), r.int(2)
-		return errStop
-	}, p.merge)
+func (t *tx) merge(e *entry, p *prepared, a *preparedAsk) error {
+	principal, err := t.principal(a.ask.Principal)
 	if err != nil {
-		return bellhop.Submitted{}, err
+		return err
 	}
-	a := &p.sub.Ask
-	if _, err := t.exec(sqlInsertAsk, id, asks, a.Principal, textOrNull(a.Origin.Session), p.ask); err != nil {
-		return bellhop.Submitted{}, err
+	if _, err := t.exec(sqlInsertAsk, e.id, e.asks, principal, textOrNull(a.ask.Origin.Session), a.packed); err != nil {
+		return err
 	}
-	if _, err := t.exec(sqlMergeQueue, p.start, id); err != nil {
-		return bellhop.Submitted{}, err
+	bound := e.bound
+	if p.spec.MaxDelay > 0 {
+		created, err := t.number(sqlCreated, e.id)
+		if err != nil {
+			return err
+		}
+		if own := created + p.spec.MaxDelay.Microseconds(); bound == 0 || own < bound {
+			bound = own
+		}
 	}
-	if _, err := t.exec(sqlMoveKey, id, a.Key); err != nil {
-		return bellhop.Submitted{}, err
+	start, deadline := micros(p.spec.Start), e.deadline
+	if bound != 0 {
+		start = min(start, bound)
 	}
-	out := bellhop.Submitted{Run: bellhop.RunID(id), How: bellhop.Merged, Start: timeOf(p.start)}
-	if ckey == 0 {
-		return out, nil
+	if deadline != 0 {
+		deadline += start - e.start
 	}
-	// It may have been next in its lane and have gone back: let others pass.
-	if err := t.release(ckey); err != nil {
-		return bellhop.Submitted{}, err
-	}
-	out.Behind, err = t.behind(ckey, p.start, id)
-	return out, err
+	t.q.change(e, func() {
+		e.start, e.deadline, e.bound, e.asks = start, deadline, bound, e.asks+1
+		e.priority = max(e.priority, uint8(p.spec.Priority))
+		e.phase, e.hold = phaseFuture, 0 // until a claim has looked at it
+	})
+	_, err = t.exec(sqlMergeQueue, e.start, e.deadline, e.bound, int64(e.priority), e.asks, e.id)
+	return err
 }
 
 // repeated tells what a key made when it was first seen.
 func (t *tx) repeated(key string) (bellhop.Submitted, error) {
 	id, err := t.number(sqlKeyRun, key)
 	out := bellhop.Submitted{Run: bellhop.RunID(id), How: bellhop.Repeated}
+	if id < 0 {
+		out = bellhop.Submitted{Run: bellhop.RunID(-id), How: bellhop.Rejected}
+	}
 	if err != nil || id == 0 {
 		return out, err
 	}
-	var start, ckey int64
-	out.Ended = true
-	err = t.query(sqlQueued, func(r row) error {
-		start, ckey, out.Ended = r.int(0), r.int(1), false
-		return errStop
-	}, id)
-	if err == nil && out.Ended {
-		start, err = t.number(sqlRunStart, id)
+	if e := t.q.byID[int64(out.Run)]; e != nil {
+		out.Start = timeOf(e.start)
+		if out.How == bellhop.Repeated {
+			out.Behind = t.q.behind(e)
+		}
+		return out, nil
 	}
+	out.Ended = out.How == bellhop.Repeated
+	start, err := t.number(sqlEndedStart, int64(out.Run))
 	out.Start = timeOf(start)
-	if err == nil && ckey != 0 {
-		out.Behind, err = t.behind(ckey, start, id)
-	}
 	return out, err
-}
-
-// behind returns a run of a limited key that runs, or waits before the given
-// one.
-func (t *tx) behind(ckey, start, id int64) (bellhop.RunID, error) {
-	n, err := t.number(sqlBehind, ckey, start, id)
-	if n == id { // it runs itself
-		n = 0
-	}
-	return bellhop.RunID(n), err
 }

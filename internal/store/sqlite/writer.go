@@ -131,9 +131,7 @@ var errWedged = errors.New("the connection is stuck in a transaction")
 
 // loop works until the writer is closed. It returns errWedged when it needs a
 // new connection; every operation it took is answered.
-func (w *writer) loop(c *conn) error {
-	t := &tx{c: c, db: w.db}
-	t.forget()
+func (w *writer) loop(t *tx) error {
 	for {
 		group := w.take()
 		if group == nil {
@@ -176,9 +174,11 @@ func wedged(err error) error {
 // tx is what an operation is given: the connection inside a transaction, and
 // what the writer remembers of the store.
 type tx struct {
-	c    *conn
-	db   *db
-	acts []func()
+	c       *conn
+	db      *db
+	acts    []func()
+	q       *queue
+	reports []pending // that were written
 	memory
 }
 
@@ -189,7 +189,11 @@ func (t *tx) after(fn func()) { t.acts = append(t.acts, fn) }
 // transact runs operations inside one transaction. After an error, nothing of
 // it is left, neither in the file nor in memory.
 func (t *tx) transact(group []*op) (err error) {
+	clear(t.acts)
 	t.acts = t.acts[:0]
+	clear(t.reports)
+	t.reports = t.reports[:0]
+	t.q.begin()
 	if _, err := t.c.exec("BEGIN IMMEDIATE"); err != nil {
 		return t.undo(err)
 	}
@@ -202,10 +206,16 @@ func (t *tx) transact(group []*op) (err error) {
 		}
 	}
 	fault.At(fault.CommitBefore)
+	if err := t.settle(); err != nil {
+		return t.undo(err)
+	}
 	if _, err := t.c.exec("COMMIT"); err != nil {
 		return t.undo(err)
 	}
 	fault.At(fault.CommitAfter)
+	if len(t.reports) > 0 {
+		t.db.outbox.add(t.reports)
+	}
 	for _, act := range t.acts {
 		act()
 	}
@@ -215,6 +225,7 @@ func (t *tx) transact(group []*op) (err error) {
 // undo makes sure that no transaction is open.
 func (t *tx) undo(cause error) error {
 	t.forget()
+	t.q.undo()
 	_, err := t.c.exec("ROLLBACK")
 	// After some errors (a full disk) SQLite has rolled back by itself.
 	if err != nil && !strings.Contains(err.Error(), "no transaction is active") {
@@ -232,6 +243,10 @@ func (t *tx) query(query string, each func(row) error, args ...driver.Value) err
 
 func (t *tx) number(query string, args ...driver.Value) (int64, error) {
 	return t.c.number(query, args...)
+}
+
+func (t *tx) text(query string, args ...driver.Value) (string, error) {
+	return t.c.text(query, args...)
 }
 
 // refuse answers all that is queued and all that comes with an error.

@@ -32,11 +32,11 @@ func TestPlans(t *testing.T) {
 			var id, parent, unused int
 			var detail string
 			must(t, rows.Scan(&id, &parent, &unused, &detail))
-			// A scan is fine only along an index that holds just the rows wanted.
-			if strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "report_due") && !strings.Contains(detail, "CONSTANT ROW") {
+			// What a subquery gave may be scanned.
+			if strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "(subquery") && !strings.Contains(detail, "CONSTANT ROW") {
 				t.Errorf("%s\n  reads it all: %s", query, detail)
 			}
-			if strings.Contains(detail, "TEMP B-TREE") && !strings.HasPrefix(query, "SELECT 0, withdrawn") {
+			if strings.Contains(detail, "TEMP B-TREE") && !strings.HasPrefix(query, "SELECT 0 n") {
 				t.Errorf("%s\n  sorts: %s", query, detail)
 			}
 			plan.WriteString(detail + "\n")
@@ -55,7 +55,7 @@ func TestPlans(t *testing.T) {
 func TestAFailingOperationFailsAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := withJob(t, path)
-	execSQL(t, path, `CREATE TRIGGER bad BEFORE INSERT ON run WHEN NEW.principal = 'mallory' BEGIN SELECT RAISE(ABORT, 'bad'); END`)
+	execSQL(t, path, `CREATE TRIGGER bad BEFORE INSERT ON run WHEN NEW.principal = (SELECT id FROM principal WHERE name = 'mallory') BEGIN SELECT RAISE(ABORT, 'bad'); END`)
 	var wg sync.WaitGroup
 	const callers = 64
 	for i := range callers * 4 {

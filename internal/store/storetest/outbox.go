@@ -165,12 +165,12 @@ func outboxTests() map[string]func(*fixture) {
 		},
 		"Outbox/OfAnotherServerThatLivesIsLeftToIt": func(f *fixture) {
 			of := func(server string) spec { return func(s *bellhop.Submission) { s.Ask.Origin.Server = server } }
-			f.beat("one", time.Minute)
-			f.beat("two", time.Minute)
 			f.finished(of("one"))
 			f.finished(of("two"))
 			f.finished()
 			f.finished(of("dead"))
+			f.beat("one", time.Minute)
+			f.beat("two", time.Minute)
 			due := func(server string) []bellhop.RunID {
 				rows, _, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Server: server, Now: f.now(), N: 9})
 				f.must(err)

@@ -1,7 +1,8 @@
 -- +goose Up
 -- Times are microseconds since 1970 (0: none), enums are small numbers (see
--- encode.go). `queue` holds only what waits or runs and stays narrow; `run` is
--- the record, written when the run is made and once more when it ends.
+-- encode.go). A run has a row in `run`, written once; one in `queue` while it
+-- waits or runs; and one in `ended` from then on. `queue` needs no order: the
+-- server that has the store keeps it in memory (queue.go).
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -11,84 +12,127 @@ CREATE TABLE definition (
   job    BLOB NOT NULL            -- JSON
 ) STRICT;
 
--- A lane is a service, job and concurrency key: what verdicts look back along.
-CREATE TABLE lane (
+-- Jobs and people by number, so that the indexes on runs stay narrow.
+CREATE TABLE job (
   id      INTEGER PRIMARY KEY,
   service TEXT NOT NULL,
-  job     TEXT NOT NULL,
+  name    TEXT NOT NULL,
+  UNIQUE (service, name)
+) STRICT;
+
+CREATE TABLE principal (
+  id   INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- A lane is a job and a concurrency key: what verdicts look back along.
+CREATE TABLE lane (
+  id      INTEGER PRIMARY KEY,
+  job     INTEGER NOT NULL,
   ckey    TEXT NOT NULL,
   bound   INTEGER NOT NULL,           -- the first lane with this ckey: what limits count by
   outcome INTEGER NOT NULL DEFAULT 0, -- the last succeeded or failed state
-  UNIQUE (service, job, ckey)
+  UNIQUE (job, ckey)
 ) STRICT;
 CREATE INDEX lane_ckey ON lane (ckey);
 
--- Ids are never used again: whoever deletes old runs keeps the newest.
+-- Ids are never used again: the newest run is never deleted.
 CREATE TABLE run (
-  id          INTEGER PRIMARY KEY,
-  lane        INTEGER NOT NULL,
-  definition  INTEGER NOT NULL,
-  state       INTEGER NOT NULL DEFAULT 0, -- terminal states only; else see queue
-  verdict     INTEGER NOT NULL DEFAULT 0,
-  previous    INTEGER NOT NULL DEFAULT 0,
-  attempt     INTEGER NOT NULL DEFAULT 0,
-  lease       INTEGER NOT NULL DEFAULT 0, -- how often it was claimed
-  how         INTEGER NOT NULL DEFAULT 0, -- how the attempt that ended the run ended; 0: none ended it
-  exit_status INTEGER,
-  withdrawn   INTEGER NOT NULL DEFAULT 0, -- of ask 0
-  retry_of    INTEGER NOT NULL,
-  created     INTEGER NOT NULL,
-  start       INTEGER NOT NULL,
-  started     INTEGER NOT NULL DEFAULT 0,
-  finished    INTEGER NOT NULL DEFAULT 0,
-  principal   TEXT NOT NULL,              -- of ask 0
-  session     TEXT,                       -- of ask 0
-  runner      TEXT,
-  error       TEXT,
-  ask         BLOB NOT NULL,              -- the rest of ask 0
-  args        BLOB,                       -- JSON; NULL: none
-  result      BLOB,
-  warnings    BLOB                        -- JSON
+  id         INTEGER PRIMARY KEY,
+  job        INTEGER NOT NULL,
+  definition INTEGER NOT NULL,
+  created    INTEGER NOT NULL,
+  retry_of   INTEGER,
+  after      INTEGER,
+  withdrawn  INTEGER NOT NULL DEFAULT 0, -- of ask 0
+  principal  INTEGER NOT NULL,           -- of ask 0
+  session    TEXT,                       -- of ask 0
+  ask        BLOB NOT NULL,              -- the rest of ask 0
+  args       BLOB                        -- JSON; NULL: none
 ) STRICT;
+CREATE INDEX run_job ON run (job);
+CREATE INDEX run_principal ON run (principal);
 
 CREATE TABLE queue (
-  run_id  INTEGER PRIMARY KEY,
-  phase   INTEGER NOT NULL,           -- 0 waits for its start, 1 held back by its limit, 2 runs
-  start   INTEGER NOT NULL,
-  lane    INTEGER NOT NULL,
-  ckey    INTEGER,                    -- lane.bound when it is limited
-  climit  INTEGER NOT NULL,
-  asks    INTEGER NOT NULL DEFAULT 1,
-  lease   INTEGER NOT NULL DEFAULT 0,
-  attempt INTEGER NOT NULL DEFAULT 0,
-  started INTEGER NOT NULL DEFAULT 0,
-  merge   BLOB,                       -- NULL once it was claimed
-  runner  TEXT,
-  handle  TEXT,
-  cancel  TEXT,                       -- who asked to end it
-  reason  TEXT                        -- why it waits again
+  run_id   INTEGER PRIMARY KEY,
+  lane     INTEGER NOT NULL,
+  start    INTEGER NOT NULL,
+  ckey     INTEGER,                    -- lane.bound when it is limited
+  climit   INTEGER NOT NULL,
+  priority INTEGER NOT NULL,
+  deadline INTEGER NOT NULL,
+  bound    INTEGER NOT NULL,           -- merging makes start no later than this; 0: not bounded
+  running  INTEGER NOT NULL DEFAULT 0,
+  asks     INTEGER NOT NULL DEFAULT 1,
+  lease    INTEGER NOT NULL DEFAULT 0, -- how often it was claimed
+  attempt  INTEGER NOT NULL DEFAULT 0,
+  started  INTEGER NOT NULL DEFAULT 0,
+  merge    BLOB,                       -- counts until it is claimed
+  alike    BLOB,
+  runner   TEXT,
+  handle   TEXT,
+  cancel   TEXT,                       -- who asked to end it
+  reason   TEXT                        -- why it waits again
 ) STRICT;
-CREATE INDEX queue_order ON queue (phase, start);
-CREATE INDEX queue_key ON queue (ckey, phase, start) WHERE ckey IS NOT NULL;
-CREATE UNIQUE INDEX queue_merge ON queue (merge) WHERE merge IS NOT NULL;
+CREATE INDEX queue_running ON queue (ckey) WHERE running = 1 AND ckey IS NOT NULL;
+
+CREATE TABLE ended (
+  run_id      INTEGER PRIMARY KEY,
+  state       INTEGER NOT NULL,
+  verdict     INTEGER NOT NULL,
+  previous    INTEGER NOT NULL,
+  attempt     INTEGER NOT NULL,
+  lease       INTEGER NOT NULL, -- how often it was claimed
+  how         INTEGER NOT NULL, -- how the attempt that ended the run ended; 0: none ended it
+  exit_status INTEGER,
+  priority    INTEGER NOT NULL,
+  output      INTEGER NOT NULL, -- bytes of it that are kept; -1: forgotten
+  start       INTEGER NOT NULL,
+  deadline    INTEGER NOT NULL,
+  started     INTEGER NOT NULL,
+  finished    INTEGER NOT NULL,
+  runner      TEXT,
+  error       TEXT,
+  result      BLOB,
+  warnings    BLOB              -- JSON
+) STRICT;
+CREATE INDEX ended_state ON ended (state);
 
 -- Asks that joined a run; ask 0 is in run.
 CREATE TABLE ask (
   run_id    INTEGER NOT NULL,
   n         INTEGER NOT NULL,
   withdrawn INTEGER NOT NULL DEFAULT 0,
-  principal TEXT NOT NULL,
+  principal INTEGER NOT NULL,
   session   TEXT,
   ask       BLOB NOT NULL,
   PRIMARY KEY (run_id, n)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX ask_principal ON ask (principal, run_id);
 
+-- A long key is shortened to its beginning and a hash (encode.go): neighbours
+-- stay neighbours, since many sources count upwards.
 CREATE TABLE key (
   key    TEXT PRIMARY KEY,
-  run_id INTEGER NOT NULL, -- 0: it made no run
+  run_id INTEGER NOT NULL, -- 0: it made no run; below: it was rejected for that one
   at     INTEGER NOT NULL,
-  answer BLOB              -- of a cancellation, JSON
+  answer BLOB              -- what it was answered instead, JSON
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hold (
+  id       INTEGER PRIMARY KEY,
+  kind     INTEGER NOT NULL,
+  service  TEXT NOT NULL,
+  job      TEXT NOT NULL,
+  args     BLOB,
+  since    INTEGER NOT NULL,
+  until    INTEGER NOT NULL,
+  by       TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  ended    INTEGER NOT NULL DEFAULT 0,
+  ended_by TEXT
+) STRICT;
+CREATE INDEX hold_open ON hold (ended) WHERE ended = 0;
 
 -- Attempts after which the run went on; the last one is in run.
 CREATE TABLE attempt (
@@ -114,10 +158,10 @@ CREATE TABLE output (
   PRIMARY KEY (run_id, attempt, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- A report's id is its run's, shifted, and its number (outbox.go).
 CREATE TABLE report (
   id        INTEGER PRIMARY KEY,
-  run_id    INTEGER NOT NULL,
-  ask       INTEGER NOT NULL,
+  ask       INTEGER NOT NULL,           -- -1: see told
   attempt   INTEGER NOT NULL,
   kind      INTEGER NOT NULL,
   state     INTEGER NOT NULL DEFAULT 0, -- 0 pending, 1 unread, 2 delivered, 3 given up
@@ -125,14 +169,15 @@ CREATE TABLE report (
   created   INTEGER NOT NULL,
   due       INTEGER NOT NULL,
   settled   INTEGER NOT NULL DEFAULT 0,
-  principal TEXT NOT NULL,
+  principal INTEGER NOT NULL,
   session   TEXT,
   ref       TEXT,
-  error     TEXT
+  error     TEXT,
+  told      BLOB                        -- the ask of one who did not ask
 ) STRICT;
-CREATE INDEX report_due ON report (due) WHERE state = 0;
-CREATE INDEX report_session ON report (session) WHERE session IS NOT NULL AND state < 2;
-CREATE INDEX report_unread ON report (principal) WHERE state = 1;
+CREATE INDEX report_pending ON report (state) WHERE state = 0;
+CREATE INDEX report_session ON report (session, created) WHERE session IS NOT NULL AND state < 2;
+CREATE INDEX report_unread ON report (principal, created) WHERE state = 1;
 
 -- +goose Down
 SELECT 1;

@@ -1,0 +1,297 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// A list of runs is the intersection of streams of ids, each from the newest
+// down and each by an index of its own: those of a job, of a state, of a
+// person. Whichever stream is behind is asked for its next id at or below the
+// others', so a rare thing is found among ten million runs without looking at
+// all of them.
+
+// listPage is how many ids a stream reads at once.
+const listPage = 64
+
+const (
+	// By UNIQUE (service, name).
+	sqlServiceJobs = `SELECT id FROM job WHERE service = ?`
+	// Jobs are few, so that they are looked through.
+	sqlNamedJobs = `SELECT id FROM job WHERE name = ?`
+
+	sqlIDs = `SELECT id FROM run WHERE id <= ? ORDER BY id DESC LIMIT ? + 0`
+	// By run_job.
+	sqlIDsOfJob = `SELECT id FROM run WHERE job = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2 + 0`
+	// By ended_state.
+	sqlIDsOfState = `SELECT run_id FROM ended WHERE state = ?3 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
+	// By PRIMARY KEY, among what waits or runs.
+	sqlIDsOfQueue = `SELECT run_id FROM queue WHERE running = ?3 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
+	// By run_principal and ask_principal.
+	sqlIDsAsked  = `SELECT id FROM run WHERE principal = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2 + 0`
+	sqlIDsJoined = `SELECT DISTINCT run_id FROM ask WHERE principal = ?3 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
+	// By PRIMARY KEY.
+	sqlCreatedAt = `SELECT id, created FROM run WHERE id >= ? ORDER BY id LIMIT 1`
+	sqlFirstRun  = `SELECT id FROM run ORDER BY id LIMIT 1`
+)
+
+// stream gives ids from the highest down.
+type stream interface {
+	// next returns the highest id that is at most at, 0 when there is none.
+	// at never grows from call to call.
+	next(at int64) (int64, error)
+}
+
+// indexed is a stream along one index.
+type indexed struct {
+	ctx   context.Context
+	c     *conn
+	query string
+	arg   []int64 // at most one
+	ids   []int64 // that were read and are to come
+	end   bool    // there are no more behind ids
+}
+
+func (s *indexed) next(at int64) (int64, error) {
+	for {
+		for len(s.ids) > 0 && s.ids[0] > at {
+			s.ids = s.ids[1:]
+		}
+		if len(s.ids) > 0 || s.end {
+			break
+		}
+		var page []int64
+		collect := func(r row) error {
+			page = append(page, r.int(0))
+			return nil
+		}
+		var err error
+		if len(s.arg) > 0 {
+			err = s.c.query(s.ctx, s.query, collect, at, int64(listPage), s.arg[0])
+		} else {
+			err = s.c.query(s.ctx, s.query, collect, at, int64(listPage))
+		}
+		if err != nil {
+			return 0, err
+		}
+		s.ids, s.end = page, len(page) < listPage
+	}
+	if len(s.ids) == 0 {
+		return 0, nil
+	}
+	return s.ids[0], nil
+}
+
+// either is the union of streams.
+type either []stream
+
+func (e either) next(at int64) (int64, error) {
+	best := int64(0)
+	for _, s := range e {
+		id, err := s.next(at)
+		if err != nil {
+			return 0, err
+		}
+		best = max(best, id)
+	}
+	return best, nil
+}
+
+// both is the intersection of streams.
+type both []stream
+
+func (b both) next(at int64) (int64, error) {
+	for at > 0 {
+		lowest := at
+		for _, s := range b {
+			id, err := s.next(lowest)
+			if err != nil || id == 0 {
+				return 0, err
+			}
+			lowest = id
+		}
+		if lowest == at {
+			return at, nil
+		}
+		at = lowest
+	}
+	return 0, nil
+}
+
+// Runs lists runs, newest first.
+func (d *db) Runs(ctx context.Context, f bellhop.RunFilter) (runs []bellhop.Run, err error) {
+	err = d.read(ctx, "runs", func(c *conn) error {
+		return c.snapshot(func() error {
+			runs = []bellhop.Run{}
+			return c.list(ctx, f, &runs)
+		})
+	})
+	return runs, err
+}
+
+func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run) error {
+	ids, err := c.filtered(ctx, f)
+	if err != nil {
+		return err
+	}
+	low, high := int64(1), int64(math.MaxInt64)
+	if !f.Since.IsZero() || !f.Until.IsZero() {
+		if low, high, err = c.between(f); err != nil {
+			return err
+		}
+	}
+	if f.Before > 0 {
+		high = min(high, int64(f.Before)-1)
+	}
+	for f.Limit <= 0 || len(*out) < f.Limit {
+		id, err := ids.next(high)
+		if err != nil || id < low || id == 0 {
+			return err
+		}
+		high = id - 1
+		rec, err := c.find(ctx, bellhop.RunID(id))
+		if err != nil {
+			return err
+		}
+		if rec == nil || rec.run.Created.Before(f.Since) || !f.Until.IsZero() && !rec.run.Created.Before(f.Until) {
+			continue
+		}
+		*out = append(*out, rec.run)
+	}
+	return nil
+}
+
+// filtered returns the stream of all but the times of a filter.
+func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) {
+	along := func(query string, arg ...int64) stream {
+		return &indexed{ctx: ctx, c: c, query: query, arg: arg}
+	}
+	var all both
+	if f.Service != "" || f.Job != "" {
+		jobs, err := c.jobsOf(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		any := either{}
+		for _, job := range jobs {
+			any = append(any, along(sqlIDsOfJob, job))
+		}
+		all = append(all, any)
+	}
+	if len(f.States) > 0 {
+		any := either{}
+		for _, state := range slices.Compact(slices.Sorted(slices.Values(f.States))) {
+			switch {
+			case state == bellhop.Waiting:
+				any = append(any, along(sqlIDsOfQueue, 0))
+			case state == bellhop.Running:
+				any = append(any, along(sqlIDsOfQueue, 1))
+			case state.Terminal():
+				any = append(any, along(sqlIDsOfState, numberOf(states(), state)))
+			}
+		}
+		all = append(all, any)
+	}
+	if f.Principal != "" {
+		id, err := c.number(sqlPrincipalID, f.Principal)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, either{along(sqlIDsAsked, id), along(sqlIDsJoined, id)})
+	}
+	if len(all) == 0 {
+		all = both{along(sqlIDs)}
+	}
+	return all, nil
+}
+
+func (c *conn) jobsOf(ctx context.Context, f bellhop.RunFilter) (jobs []int64, err error) {
+	collect := func(r row) error {
+		jobs = append(jobs, r.int(0))
+		return nil
+	}
+	switch {
+	case f.Job == "":
+		err = c.query(ctx, sqlServiceJobs, collect, f.Service)
+	case f.Service == "":
+		err = c.query(ctx, sqlNamedJobs, collect, f.Job)
+	default:
+		err = c.query(ctx, sqlJobID, collect, f.Service, f.Job)
+	}
+	return jobs, err
+}
+
+// between returns bounds of the ids of runs that were created between a
+// filter's times. There is no index on times: they grow with the ids, but for
+// clocks that go back and callers that were overtaken. The store knows how far
+// they ever fell behind (slack), so a binary search that allows for it is
+// right, and each run is looked at again.
+func (c *conn) between(f bellhop.RunFilter) (low, high int64, err error) {
+	slack, err := c.number(sqlNumber, numberSlack)
+	if err != nil {
+		return 0, 0, err
+	}
+	first, err := c.number(sqlFirstRun)
+	if err != nil {
+		return 0, 0, err
+	}
+	last := int64(0)
+	if err := c.query(context.Background(), sqlLastRun, func(r row) error { last = r.int(0); return errStop }); err != nil {
+		return 0, 0, err
+	}
+	low, high = first, last
+	if !f.Since.IsZero() { // what is more than slack before it has none after it among those before
+		if low, err = c.search(first, last, micros(f.Since)-slack); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !f.Until.IsZero() {
+		if high, err = c.search(first, last, micros(f.Until)+slack); err != nil {
+			return 0, 0, err
+		}
+	}
+	return low, high, nil
+}
+
+// search returns an id so that the run before it was created before a time,
+// and the one that it names at it or after; any such place will do.
+func (c *conn) search(low, high, at int64) (int64, error) {
+	high++ // as if one were there, created late
+	for low < high {
+		middle := low + (high-low)/2
+		id, created := high, int64(math.MaxInt64)
+		err := c.query(context.Background(), sqlCreatedAt, func(r row) error {
+			id, created = r.int(0), r.int(1)
+			return errStop
+		}, middle)
+		if err != nil {
+			return 0, err
+		}
+		if created < at && id < high {
+			low = id + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+// minSlack is the least slack, so that it is written rarely.
+const minSlack = int64(1e6)
+
+// noteTime takes care that the file's slack is at least how far the creation
+// of a run lies behind the latest one before it.
+func (t *tx) noteTime(created int64) error {
+	behind := t.lastTime - created
+	t.lastTime = max(t.lastTime, created)
+	if behind <= t.slack {
+		return nil
+	}
+	for t.slack = max(t.slack, minSlack); t.slack < behind; t.slack *= 2 {
+	}
+	_, err := t.exec(sqlSetNumber, numberSlack, t.slack)
+	return err
+}
