@@ -134,7 +134,7 @@ func (a *app) runsTable(ctx context.Context, r *reader, filter bellhop.RunFilter
 	if _, err := fmt.Fprintln(a.Out, a.style().RunsTable(all)); err != nil {
 		return err
 	}
-	if more {
+	if more && terminal(a.Out) {
 		a.tell("There are older ones: --before %s shows them.", all[limit-1].ID)
 	}
 	if mine {
