@@ -185,12 +185,13 @@ func TestChaosHolds(t *testing.T) {
 		}
 		c.moment(100 * time.Millisecond)
 		c.command(0, open)
-		q := quiet{what: open, from: boottime(), running: make(map[bellhop.RunID]bool)}
+		q := quiet{what: open, running: make(map[bellhop.RunID]bool)}
 		for _, r := range s.runs() { // what runs goes on
 			if id, err := bellhop.ParseRunID(r.ID); err == nil && r.State == "running" {
 				q.running[id] = true
 			}
 		}
+		q.from = boottime()
 		for range 6 {
 			c.ask(0, "still", 20+c.random.IntN(150))
 		}
