@@ -244,15 +244,24 @@ func TestStopLosesNothing(t *testing.T) {
 	})
 }
 
-// lateOutbox is an outbox whose readers are held up after they have read.
+// lateOutbox is an outbox that gives the same rows again, as when they were
+// taken for too short a time.
 type lateOutbox struct {
 	bellhop.Outbox
-	held func(rows []bellhop.OutboxRow)
+	held  func()
+	looks int
+	rows  []bellhop.OutboxRow
 }
 
-func (o lateOutbox) Due(ctx context.Context, d bellhop.DueRequest) ([]bellhop.OutboxRow, time.Time, error) {
+func (o *lateOutbox) Due(ctx context.Context, d bellhop.DueRequest) ([]bellhop.OutboxRow, time.Time, error) {
 	rows, next, err := o.Outbox.Due(ctx, d)
-	o.held(rows)
+	if o.looks++; o.looks == 1 {
+		o.rows = rows
+	}
+	if o.looks == 2 {
+		rows = o.rows
+		o.held()
+	}
 	return rows, next, err
 }
 
@@ -263,12 +272,9 @@ func TestWhatIsSettledWhileTheOutboxIsReadIsToldOnce(t *testing.T) {
 		defer f.stop()
 		time.Sleep(time.Second)
 		f.rep.Stop()
-		looks := 0
-		f.store.Outbox = lateOutbox{f.store.Outbox, func(rows []bellhop.OutboxRow) {
-			if looks++; looks == 2 && len(rows) == 1 { // read as pending, and settled before this returns
-				close(dest.block)
-				time.Sleep(time.Second)
-			}
+		f.store.Outbox = &lateOutbox{Outbox: f.store.Outbox, held: func() { // read as pending, and settled before this returns
+			close(dest.block)
+			time.Sleep(time.Second)
 		}}
 		f.rep = reporter.New(reporter.Options{Store: f.store, Bus: f.bus, Destinations: map[string]bellhop.Destination{"chat": dest}})
 		if err := f.rep.Start(t.Context()); err != nil {
