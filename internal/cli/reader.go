@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/bellhop-io/bellhop"
@@ -12,7 +11,6 @@ import (
 	"github.com/bellhop-io/bellhop/internal/chat"
 	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/server"
-	"github.com/bellhop-io/bellhop/internal/store/sqlite"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
@@ -49,11 +47,8 @@ func (a *app) reader(ctx context.Context) (*reader, error) {
 	}
 	a.zone = loaded.Location
 	r := &reader{offline: true, frozen: frozen, person: server.LocalPerson(os.Getuid())}
-	if _, err := os.Stat(loaded.Store.Path); errors.Is(err, fs.ErrNotExist) {
-		return r, nil // nothing was ever asked
-	}
-	if r.store, err = sqlite.OpenReadOnly(ctx, sqlite.Options{Path: loaded.Store.Path}); err != nil {
-		return nil, err
+	if r.store, err = server.OpenForReading(ctx, loaded); err != nil || r.store == nil {
+		return r, err // without a store, nothing was ever asked
 	}
 	r.engine = engine.New(engine.Options{Store: r.store, Bus: &bus.Local{}})
 	r.engine.Browse(loaded.Catalog)
@@ -116,7 +111,12 @@ func (r *reader) Status(ctx context.Context) (*bellhop.Status, error) {
 	case r.store == nil:
 		return &bellhop.Status{}, nil
 	}
-	return r.engine.Status(ctx, r.person)
+	s, err := r.engine.Status(ctx, r.person)
+	if err != nil {
+		return nil, err
+	}
+	s.Config = nil // there is no server that could have another one
+	return s, nil
 }
 
 // Output calls fn for each piece of a run's output.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/config"
 	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/executor/shell"
 	"github.com/bellhop-io/bellhop/internal/reporter"
@@ -95,7 +96,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := ex.Recover(ctx); err != nil { // before any of its runs is taken over
 		return nil, bellhop.Errorf(bellhop.Unavailable, "what the last server left can't be ended, so runs could run twice at a time: %w", err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease})
+	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease, Server: s.name})
 	if s.opt.Solo {
 		s.engine.ServeOnlyOwn()
 	}
@@ -137,7 +138,7 @@ func (s *Server) startReporter(ctx context.Context) error {
 	for _, c := range s.opt.Config.Chats {
 		destinations[c.Name] = s.hub
 	}
-	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Clock: s.clock, Log: s.log})
+	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
 	return s.reporter.Start(ctx)
 }
@@ -198,6 +199,9 @@ func (s *Server) Working() []bellhop.RunID { return s.runner.Working() }
 
 // StorePath returns where the store of a configuration is, for messages.
 func (l *Loaded) StorePath() string {
+	if l.Store.Kind == config.Postgres {
+		return l.Store.String()
+	}
 	if rel, err := filepath.Rel(l.Home, l.Store.Path); err == nil {
 		return rel
 	}

@@ -79,6 +79,13 @@ func (h *Hub) Ended(id string) bool {
 
 func (h *Hub) settled() bool { return h.clock.Now().Sub(h.started) >= settle }
 
+// Here reports whether an origin's session is connected.
+func (h *Hub) Here(o bellhop.Origin) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.live[o.Session] != nil
+}
+
 // Deliver hands a report to its session and waits until it is read. It returns
 // ErrGone when the session is not here, or ends first.
 func (h *Hub) Deliver(ctx context.Context, r bellhop.Report) (string, error) {
