@@ -51,12 +51,10 @@ func (r *Runner) begin(c bellhop.Claim, until time.Time) {
 	a.ctx, a.stop = context.WithCancelCause(context.Background())
 	a.out = newOutput(r, a)
 	r.mu.Lock()
-	for _, other := range r.attempts {
-		if other.task.Run == c.Task.Run && (a.prior == nil || other.task.Lease > a.prior.task.Lease) {
-			a.prior = other
-		}
-	}
+	a.prior = r.latest[c.Task.Run]
+	r.latest[c.Task.Run] = a
 	r.attempts[a.key()] = a
+	r.busy++
 	r.works.Add(1)
 	if r.over {
 		a.interrupt()
@@ -65,12 +63,34 @@ func (r *Runner) begin(c bellhop.Claim, until time.Time) {
 	go func() {
 		defer r.works.Done()
 		r.work(a)
-		r.mu.Lock()
-		delete(r.attempts, a.key())
-		r.mu.Unlock()
+		r.putAway(a)
 		close(a.done)
-		nudge(r.wake)
 	}()
+}
+
+// vacate frees the slot of an attempt that is over: the next one need not wait
+// until its end is written.
+func (r *Runner) vacate() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy--
+	if r.more {
+		nudge(r.wake)
+	}
+}
+
+// putAway forgets an attempt.
+func (r *Runner) putAway(a *attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	full := len(r.attempts) >= 2*r.Slots
+	delete(r.attempts, a.key())
+	if r.latest[a.task.Run] == a {
+		delete(r.latest, a.task.Run)
+	}
+	if full { // free slots had to wait for this
+		nudge(r.wake)
+	}
 }
 
 // work executes an attempt and finishes it.
@@ -82,6 +102,7 @@ func (r *Runner) work(a *attempt) {
 		a.prior = nil
 	}
 	outcome := r.execute(a)
+	r.vacate()
 	if r.Guard != nil {
 		r.Guard.Release(a.task.Run, a.task.Lease) // tells Crashed first, if it came to that
 	}

@@ -6,6 +6,7 @@ package runner
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -52,10 +53,13 @@ type Runner struct {
 
 	mu       sync.Mutex
 	attempts map[lease]*attempt
-	claiming bool // runs are being claimed
-	missed   bool // a cancellation came meanwhile
-	closed   bool // claims no more
-	over     bool // leave is closed: what runs is interrupted
+	latest   map[bellhop.RunID]*attempt // of attempts, the one that began last
+	busy     int                        // slots that are taken; an attempt whose end is being written takes none
+	more     bool                       // the last look may have left something: a slot that becomes free is a reason to look
+	claiming bool                       // runs are being claimed
+	missed   bool                       // a cancellation came meanwhile
+	closed   bool                       // claims no more
+	over     bool                       // leave is closed: what runs is interrupted
 }
 
 // lease is what tells attempts apart.
@@ -77,7 +81,7 @@ func New(o Options) *Runner {
 	}
 	return &Runner{
 		Options: o, wake: make(chan struct{}, 1), hear: make(chan struct{}, 1), leave: make(chan struct{}),
-		attempts: make(map[lease]*attempt),
+		attempts: make(map[lease]*attempt), latest: make(map[bellhop.RunID]*attempt), more: true,
 	}
 }
 
@@ -149,12 +153,14 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// reserve returns how many more runs may be claimed. Unless that is 0, Stop
-// waits until claimed is called.
+// reserve returns how many more runs may be claimed: as many as there are free
+// slots, and while ends can't be written, no more than one for each slot waits
+// for that. Unless it is 0, Stop waits until claimed is called.
 func (r *Runner) reserve() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := r.Slots - len(r.attempts)
+	r.more = true // until the store has said that there is nothing
+	n := min(r.Slots-r.busy, 2*r.Slots-len(r.attempts))
 	if r.closed || n <= 0 {
 		return 0
 	}
@@ -164,8 +170,9 @@ func (r *Runner) reserve() int {
 }
 
 // claimed ends a claim, after its runs have begun.
-func (r *Runner) claimed() {
+func (r *Runner) claimed(more bool) {
 	r.mu.Lock()
+	r.more = more
 	if r.missed {
 		nudge(r.hear)
 	}
@@ -193,6 +200,9 @@ func (r *Runner) claimLoop(ctx context.Context) {
 		case <-timer:
 		}
 		stop()
+		// One claim for all that ends at this moment, not one for the first and
+		// another for the rest.
+		runtime.Gosched()
 	}
 }
 
@@ -202,7 +212,8 @@ func (r *Runner) claim(ctx context.Context) (next time.Time) {
 	if n == 0 {
 		return time.Time{}
 	}
-	defer r.claimed()
+	more := true
+	defer func() { r.claimed(more) }()
 	asked := r.Clock.Now() // the lease runs at the latest from here
 	claims, next, err := r.Dispatcher.Claim(ctx, r.Name, n)
 	if err != nil {
@@ -214,5 +225,6 @@ func (r *Runner) claim(ctx context.Context) (next time.Time) {
 	for _, c := range claims {
 		r.begin(c, asked.Add(c.Lease))
 	}
+	more = len(claims) == n
 	return next
 }
