@@ -143,7 +143,7 @@ func (s Style) RunsTable(runs []bellhop.Run) string {
 	rows := [][]string{{"RUN", "STATE", "JOB", "ASKED BY", "CREATED", "TOOK", "WHY"}}
 	for _, r := range runs {
 		rows = append(rows, []string{
-			r.ID.String(), stateCell(r), jobName(r), Clean(r.AskedBy), s.clock(r.Created), s.took(r), shorten(note(r), 60),
+			r.ID.String(), stateCell(r), jobName(r), Clean(r.AskedBy), s.clock(r.Created), s.took(r), shorten(s.note(r), 60),
 		})
 	}
 	return s.table(rows, func(row int) (column int, p paint) {
@@ -154,16 +154,20 @@ func (s Style) RunsTable(runs []bellhop.Run) string {
 	})
 }
 
-// note is the last cell of a run: where it comes from, and why it is as it is.
-func note(r bellhop.Run) string {
+// note is the last cell of a run: why it waits, where it comes from, and why it
+// ended as it did or waits again.
+func (s Style) note(r bellhop.Run) string {
 	var notes []string
+	if r.Wait != nil {
+		notes = append(notes, s.waitsFor(*r.Wait, r))
+	}
 	if r.After != 0 {
 		notes = append(notes, "follows "+r.After.String())
 	}
 	if r.RetryOf != 0 {
 		notes = append(notes, "repeats "+r.RetryOf.String())
 	}
-	if r.Error != "" {
+	if r.Error != "" && (r.Wait == nil || r.Wait.Reason != bellhop.WaitBackoff) { // which has told it
 		notes = append(notes, Clean(r.Error))
 	}
 	return strings.Join(notes, "; ")

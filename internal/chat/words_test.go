@@ -108,10 +108,16 @@ func TestRunsTable(t *testing.T) {
 	runs := []bellhop.Run{
 		{ID: 74, Service: "example", Job: "hello_to", AskedBy: "alice", State: bellhop.Failed, Verdict: bellhop.Regression, Created: now, Started: at(0), Finished: at(1500 * time.Millisecond), Error: "exit status 3"},
 		{ID: 75, Service: "a", Job: "b", AskedBy: "bob", State: bellhop.Waiting, Created: now.Add(-48 * time.Hour)},
+		{ID: 76, Service: "a", Job: "b", AskedBy: "bob", State: bellhop.Waiting, Created: now, After: 74, Error: "exit status 3",
+			Wait: &bellhop.Wait{Reason: bellhop.WaitBackoff, Until: now.Add(10 * time.Second), After: "exit status 3"}},
+		{ID: 77, Service: "a", Job: "b", AskedBy: "bob", State: bellhop.Waiting, Created: now, RetryOf: 74,
+			Wait: &bellhop.Wait{Reason: bellhop.WaitPaused, Hold: &paused}},
 	}
 	want := `RUN     STATE                JOB               ASKED BY  CREATED           TOOK   WHY
 00002a  failed (regression)  example hello_to  alice     14:03:05          1.5 s  exit status 3
-00002b  waiting              a b               bob       2026-03-02 14:03`
+00002b  waiting              a b               bob       2026-03-02 14:03
+00002c  waiting              a b               bob       14:03:05                 until 14:03:15 (in 10 s), again after: exit status 3; fol...
+00002d  waiting              a b               bob       14:03:05                 paused since yesterday 09:12 by carol; repeats 00002a`
 	if got := (chat.Style{Now: now}).RunsTable(runs); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}

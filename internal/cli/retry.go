@@ -24,7 +24,7 @@ func (a *app) retryCommand() *cobra.Command {
 			return a.style().AnswerText(got), nil
 		}),
 	}
-	c.Flags().Var(&args, "arg", "another value for one argument; given again for one NAME, the values are a list")
+	c.Flags().Var(&args, "arg", "another value for an argument (a list: one flag a value)")
 	return c
 }
 

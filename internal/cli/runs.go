@@ -131,7 +131,9 @@ func (a *app) runsTable(ctx context.Context, r *reader, filter bellhop.RunFilter
 	if more {
 		all = all[:limit]
 	}
-	if _, err := fmt.Fprintln(a.Out, a.style().RunsTable(all)); err != nil {
+	style := a.style()
+	style.Offline = r.offline && !r.frozen
+	if _, err := fmt.Fprintln(a.Out, style.RunsTable(all)); err != nil {
 		return err
 	}
 	if more && terminal(a.Out) {

@@ -16,11 +16,11 @@ func (a *app) suppressCommand() *cobra.Command {
 		Short: "Start no runs of a service or a job for a time",
 		Long: "Start no runs of a service or a job for a time. What is asked for is accepted,\n" +
 			"waits, and starts then; what runs already goes on.\n\n" +
-			"TIME: 18:00, tomorrow, \"tomorrow 06:00\", 2026-01-31, \"2026-01-31 06:00\", or a span such as 2h30m.",
+			"TIME is 18:00, tomorrow, \"tomorrow 06:00\", 2026-01-31, \"2026-01-31 06:00\", or a span\nsuch as 2h30m.",
 		Args: cobra.RangeArgs(1, 2),
 	}
-	c.Flags().StringVar(&times.From, "from", "", "from then on (default: now)")
-	c.Flags().StringVar(&times.Until, "until", "", "until then; a span counts from --from")
+	c.Flags().StringVar(&times.From, "from", "", "from `TIME` on (default: now)")
+	c.Flags().StringVar(&times.Until, "until", "", "until `TIME`; a span counts from --from")
 	suppress := a.served(a.hold(bellhop.ActionSuppress, &times))
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if times.Until == "" {
