@@ -73,7 +73,7 @@ func TestAliasesAndMerges(t *testing.T) {
 			if c.want == "" && got != "" || !strings.HasPrefix(got, c.want) || name == "fault only once" && strings.Count(got, "\n") > 1 {
 				t.Errorf("got %.500q, want %q", got, c.want)
 			}
-			if took := time.Since(begin); took > 5*time.Second {
+			if took := time.Since(begin); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
@@ -269,7 +269,7 @@ func TestTenThousandCommands(t *testing.T) {
 	cfg := mustLoad(t, text.String())
 	took := time.Since(begin)
 	t.Logf("10,000 commands, %d bytes: %v", text.Len(), took)
-	if n := len(cfg.Catalog.Services[0].Entries); n != 10_000 || took > 10*time.Second {
+	if n := len(cfg.Catalog.Services[0].Entries); n != 10_000 || took > time.Minute {
 		t.Errorf("%d entries in %v", n, took)
 	}
 }
