@@ -89,7 +89,8 @@ func TestNoFaultShowsAPassword(t *testing.T) {
 			t.Errorf("%s: %s", store, got)
 		}
 	}
-	for _, text := range []string{"store: [\"postgres://bob:hunter2@db/x\"]\n", "store: {url: \"postgres://bob:hunter2@db/x\"}\n", "store: !hunter2 x\nbto: y\n"} {
+	for _, text := range []string{"store: [\"postgres://bob:hunter2@db/x\"]\n", "store: {url: \"postgres://bob:hunter2@db/x\"}\n", "store: !hunter2 x\nbto: y\n",
+		"store: [postgres] //bob:hunter2@db/x\n", "store: \"postgres:\"//bob:hunter2@db/x\n"} {
 		if _, faults := load(t, text); len(faults) == 0 || strings.Contains(lines(faults), "bob:hunter2") {
 			t.Errorf("%s: %s", text, lines(faults))
 		}

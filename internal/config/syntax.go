@@ -164,6 +164,9 @@ func (s *source) unquoted(pos *bellhop.Position) string {
 			pos.Line, pos.Col = n, len([]rune(line[:m[4]]))+1
 			key, val := line[m[2]:m[3]], strings.TrimRight(line[m[4]:], " ,}")
 			sign := val[:1]
+			if key == "store" { // a password may be in it
+				return "store: more text follows where the value ends; quote the whole value"
+			}
 			if sign == "{" || sign == "[" {
 				what := "mapping"
 				if sign == "[" {
