@@ -41,7 +41,7 @@ const (
     SELECT w.start FROM waiting w WHERE w.phase = 0 AND w.rank = p.rank AND (w.deadline = 0 OR w.deadline > $1) ORDER BY w.start, w.run_id LIMIT 1) n
   ORDER BY 1 LIMIT 1`
 	// By running_key.
-	sqlCountRunning = `SELECT ckey, count(*) FROM running WHERE ckey = ANY ($1::int[]) GROUP BY ckey`
+	sqlCountRunning = `SELECT ckey, count(*) FROM running WHERE ckey = ANY ($1::int[]) AND ckey > 0 GROUP BY ckey`
 
 	sqlClaim = `WITH gone AS (DELETE FROM waiting WHERE run_id = ANY ($2::bigint[]) RETURNING *)
   INSERT INTO running (run_id, lease, attempt, rank, start, told, started, lease_end, lane, ckey, climit, asks, alike, runner, cancel)
@@ -66,12 +66,12 @@ const (
   UPDATE waiting w SET phase = 0, hold = 0 FROM o WHERE w.run_id = o.run_id`
 	sqlOpenHolds = `SELECT ` + holdColumns + ` FROM hold h WHERE h.ended = 0 AND h.since <= $1 AND (h.until = 0 OR h.until > $1) ORDER BY h.until = 0, h.until, h.id`
 
-	// By waiting_key: of each key, the first of those that its limit keeps
+	// By waiting_kept: of each key, the first of those that its limit keeps
 	// back, as many as there is room for.
 	letPassHead = `WITH h AS MATERIALIZED (SELECT p.run_id FROM unnest($1::int[]) k CROSS JOIN LATERAL (
     SELECT w.run_id FROM waiting w WHERE w.ckey = k AND w.phase = 1 AND (w.deadline = 0 OR w.deadline > $2) ORDER BY w.rank, w.start, w.run_id
     LIMIT greatest(0, coalesce((SELECT f.climit FROM waiting f WHERE f.ckey = k AND f.phase = 1 AND (f.deadline = 0 OR f.deadline > $2)
-      ORDER BY f.rank, f.start, f.run_id LIMIT 1), 0) - (SELECT count(*) FROM running x WHERE x.ckey = k))
+      ORDER BY f.rank, f.start, f.run_id LIMIT 1), 0) - (SELECT count(*) FROM running x WHERE x.ckey = k AND x.ckey > 0))
     FOR UPDATE`
 	letPassTail    = `) p) UPDATE waiting w SET phase = 0 FROM h WHERE w.run_id = h.run_id`
 	sqlLetPass     = letPassHead + ` SKIP LOCKED` + letPassTail

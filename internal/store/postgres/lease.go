@@ -19,11 +19,11 @@ const (
 	// By PRIMARY KEY (run_id, n).
 	sqlCrashes = `SELECT run_id, count(*) FROM attempt WHERE run_id = ANY ($1::bigint[]) AND how = 7 GROUP BY run_id`
 	// What a limit keeps back though there is room: whoever was to let it pass
-	// died before. Key by key in waiting_key.
+	// died before. Key by key in waiting_kept.
 	sqlStuck = `WITH RECURSIVE k (id) AS (
-    (SELECT ckey FROM waiting WHERE ckey > 0 AND phase = 1 ORDER BY ckey LIMIT 1)
+    (SELECT ckey FROM waiting WHERE phase = 1 ORDER BY ckey LIMIT 1)
     UNION ALL SELECT (SELECT w.ckey FROM waiting w WHERE w.ckey > k.id AND w.phase = 1 ORDER BY w.ckey LIMIT 1) FROM k WHERE k.id IS NOT NULL)
-  SELECT k.id FROM k WHERE k.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM running x WHERE x.ckey = k.id) LIMIT 100`
+  SELECT k.id FROM k WHERE k.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM running x WHERE x.ckey = k.id AND x.ckey > 0) LIMIT 100`
 
 	// By waiting_deadline.
 	sqlTooLate = `SELECT run_id FROM waiting WHERE deadline > 0 AND deadline <= $1 ORDER BY deadline, run_id LIMIT $2 FOR UPDATE SKIP LOCKED`

@@ -20,7 +20,7 @@ const runColumns = `SELECT r.id, j.service, j.name, d.digest, r.retry_of, r.afte
   coalesce(w.rank, x.rank, o.rank, 0), coalesce(w.start, x.start, o.start, 0), coalesce(w.told, x.told, o.deadline, 0), coalesce(w.started, x.started, o.started, 0),
   coalesce(w.attempt, x.attempt, o.attempt, 0), coalesce(w.lease, x.lease, o.lease, 0), r.lane, coalesce(w.ckey, x.ckey, 0), coalesce(w.asks, x.asks, 0),
   coalesce(x.runner, o.runner), x.handle, x.cancel,
-  CASE WHEN w.ckey > 0 THEN (SELECT b.run_id FROM running b WHERE b.ckey = w.ckey LIMIT 1) END`
+  CASE WHEN w.ckey > 0 THEN (SELECT b.run_id FROM running b WHERE b.ckey = w.ckey AND b.ckey > 0 LIMIT 1) END`
 
 const (
 	// All by PRIMARY KEY.

@@ -38,12 +38,11 @@ const (
 	sqlMerge = `UPDATE waiting w SET phase = 0, hold = 0, rank = u.rank, start = u.start, deadline = u.deadline, told = u.deadline, latest = u.latest, asks = u.asks
   FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[]) u (id, rank, start, deadline, latest, asks) WHERE w.run_id = u.id`
 
-	// By running_key, else waiting_key: first those held back, then those that
-	// wait for their turn or their time.
+	// By running_key, else waiting_key. (The planner must be told that a key is
+	// above 0, or it may not use them.)
 	sqlBehind = `SELECT u.ord, coalesce(
-  (SELECT x.run_id FROM running x WHERE x.ckey = u.ckey LIMIT 1),
-  (SELECT w.run_id FROM waiting w WHERE w.ckey = u.ckey AND w.phase = 1 AND (w.rank, w.start, w.run_id) < (u.rank, u.start, u.id) ORDER BY w.rank, w.start, w.run_id LIMIT 1),
-  (SELECT w.run_id FROM waiting w WHERE w.ckey = u.ckey AND w.phase = 0 AND (w.rank, w.start, w.run_id) < (u.rank, u.start, u.id) ORDER BY w.rank, w.start, w.run_id LIMIT 1), 0)
+  (SELECT x.run_id FROM running x WHERE x.ckey = u.ckey AND x.ckey > 0 LIMIT 1),
+  (SELECT w.run_id FROM waiting w WHERE w.ckey = u.ckey AND w.ckey > 0 AND w.phase < 2 AND (w.rank, w.start, w.run_id) < (u.rank, u.start, u.id) ORDER BY w.rank, w.start, w.run_id LIMIT 1), 0)
   FROM unnest($1::int[], $2::int[], $3::smallint[], $4::bigint[], $5::bigint[]) u (ord, ckey, rank, start, id)`
 )
 

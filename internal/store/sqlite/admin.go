@@ -44,7 +44,7 @@ func (d *db) writeUntilClosed(ready chan<- error) error {
 			if c, err = newConn(raw); err != nil {
 				return err
 			}
-			t := &tx{c: c, db: d}
+			t := &tx{c: c, db: d, batches: newBatches()}
 			t.forget()
 			if err := t.recallQueue(); err != nil {
 				tell(ready, err)

@@ -168,5 +168,5 @@ func (t *tx) endWaiting(e *entry, reason string, now int64) error {
 	if err != nil {
 		return err
 	}
-	return t.report(e, bellhop.ReportOutcome, nil, now, e.untouched())
+	return t.tell(e, bellhop.ReportOutcome, nil, now, e.untouched())
 }

@@ -10,8 +10,6 @@ import (
 
 const (
 	// By PRIMARY KEY.
-	sqlClaim    = `UPDATE queue SET running = 1, lease = ?, attempt = ?, started = ?, runner = ? WHERE run_id = ?`
-	sqlReclaim  = `UPDATE queue SET running = 1, lease = ?, attempt = ?, started = ?, runner = ?, handle = NULL, reason = NULL WHERE run_id = ?`
 	sqlFirstAsk = `SELECT p.name FROM ask a JOIN principal p ON p.id = a.principal WHERE a.run_id = ? AND a.withdrawn = 0 ORDER BY a.n LIMIT 1`
 )
 
@@ -143,14 +141,13 @@ func (c *claiming) claim(e *entry) error {
 	if err != nil {
 		return err
 	}
-	query := sqlClaim
-	if !e.untouched() {
-		query = sqlReclaim
-	}
-	if _, err := c.t.exec(query, e.lease+1, e.attempt+1, c.now, textOrNull(c.req.Runner), e.id); err != nil {
+	if err := c.t.addClaim(e.id, c.now, c.req.Runner); err != nil {
 		return err
 	}
 	c.t.q.begins(e)
+	if e.facts == nil {
+		c.t.q.setFacts(e, f) // its end needs them too
+	}
 	e.lease, e.attempt, e.started, e.runner, e.handled = e.lease+1, e.attempt+1, c.now, c.req.Runner, e.handled && e.lease > 0
 	principal := f.run.AskedBy
 	if f.ask.Withdrawn {

@@ -9,11 +9,8 @@ import (
 
 const (
 	// By PRIMARY KEY.
-	sqlDequeue = `DELETE FROM queue WHERE run_id = ?`
 	sqlRequeue = `UPDATE queue SET running = 0, start = ?, attempt = ?, reason = ?, runner = NULL, handle = NULL WHERE run_id = ?`
 
-	sqlInsertEnded = `INSERT INTO ended (run_id, state, verdict, previous, attempt, lease, how, exit_status, priority, output,
-  start, deadline, started, finished, runner, error, result, warnings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlInsertAttempt = `INSERT INTO attempt (run_id, n, how, exit_status, started, ended, runner, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 
 	// By PRIMARY KEY.
@@ -108,7 +105,7 @@ func (t *tx) finish(f *finishing) (refused, err error) {
 		})
 	}
 	if err == nil && (f.Report != "" || len(f.told) > 0) {
-		err = t.report(e, f.Report, f.told, now, first)
+		err = t.tell(e, f.Report, f.told, now, first)
 	}
 	for i := range f.follow {
 		if err == nil {
@@ -178,13 +175,11 @@ func (t *tx) endRun(e *entry, end *runEnd) error {
 		return err
 	}
 	t.outputSize += e.output
-	if _, err := t.exec(sqlDequeue, e.id); err != nil {
-		return err
-	}
 	t.q.remove(e)
-	_, err = t.exec(sqlInsertEnded, e.id, state, verdict, previous, e.attempt, e.lease, end.how, exitOrNull(end.exit), int64(e.priority), e.output,
+	t.dequeue.add(e.id)
+	t.ended.add(e.id, state, verdict, previous, e.attempt, e.lease, end.how, exitOrNull(end.exit), int64(e.priority), e.output,
 		e.start, e.deadline, e.started, end.now, textOrNull(e.runner), textOrNull(end.reason), blobOrNull(end.result), blobOrNull(end.warnings))
-	return err
+	return t.flushFull(t.ended)
 }
 
 // Extend lengthens leases and tells whose run is being cancelled.

@@ -292,6 +292,6 @@ func (t *tx) noteTime(created int64) error {
 	}
 	for t.slack = max(t.slack, minSlack); t.slack < behind; t.slack *= 2 {
 	}
-	_, err := t.exec(sqlSetNumber, numberSlack, t.slack)
+	_, err := t.c.exec(sqlSetNumber, numberSlack, t.slack)
 	return err
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql/driver"
 	"time"
 
@@ -122,13 +123,13 @@ func (t *tx) recall() error {
 	return err
 }
 
-// settle writes what is written once in a transaction.
+// settle writes what was gathered, and what is written once in a transaction.
 func (t *tx) settle() error {
-	if t.wroteSize == t.outputSize {
-		return nil
+	if err := t.flush(); err != nil || t.wroteSize == t.outputSize {
+		return err
 	}
 	t.wroteSize = t.outputSize
-	_, err := t.exec(sqlSetNumber, numberOutput, t.outputSize)
+	_, err := t.c.exec(sqlSetNumber, numberOutput, t.outputSize)
 	return err
 }
 
@@ -161,7 +162,7 @@ func (t *tx) definition(digest string) (int64, error) {
 	if id, ok := t.defs.number[digest]; ok {
 		return id, nil
 	}
-	id, err := t.number(sqlDefinitionID, digest)
+	id, err := t.c.number(sqlDefinitionID, digest)
 	if err == nil && id != 0 {
 		t.defs.put(digest, id)
 	}
@@ -173,7 +174,7 @@ func (t *tx) digest(id int64) (string, error) {
 	if digest, ok := t.defs.name[id]; ok {
 		return digest, nil
 	}
-	digest, err := t.text(sqlDigest, id)
+	digest, err := t.c.text(sqlDigest, id)
 	if err == nil {
 		t.defs.put(digest, id)
 	}
@@ -185,9 +186,9 @@ func (t *tx) job(name jobName) (int64, error) {
 	if id, ok := t.jobs.number[name]; ok {
 		return id, nil
 	}
-	id, err := t.number(sqlJobID, name.service, name.job)
+	id, err := t.c.number(sqlJobID, name.service, name.job)
 	if err == nil && id == 0 {
-		id, err = t.number(sqlInsertJob, name.service, name.job)
+		id, err = t.c.number(sqlInsertJob, name.service, name.job)
 	}
 	if err == nil {
 		t.jobs.put(name, id)
@@ -201,7 +202,7 @@ func (t *tx) jobOf(id int64) (jobName, error) {
 		return name, nil
 	}
 	var name jobName
-	err := t.query(sqlJobName, func(r row) error {
+	err := t.c.query(context.Background(), sqlJobName, func(r row) error {
 		name = jobName{r.text(0), r.text(1)}
 		return errStop
 	}, id)
@@ -216,9 +217,9 @@ func (t *tx) principal(name string) (int64, error) {
 	if id, ok := t.principals.number[name]; ok {
 		return id, nil
 	}
-	id, err := t.number(sqlPrincipalID, name)
+	id, err := t.c.number(sqlPrincipalID, name)
 	if err == nil && id == 0 {
-		id, err = t.number(sqlInsertPrincipal, name)
+		id, err = t.c.number(sqlInsertPrincipal, name)
 	}
 	if err == nil {
 		t.principals.put(name, id)
@@ -231,7 +232,7 @@ func (t *tx) principalName(id int64) (string, error) {
 	if name, ok := t.principals.name[id]; ok {
 		return name, nil
 	}
-	name, err := t.text(sqlPrincipalName, id)
+	name, err := t.c.text(sqlPrincipalName, id)
 	if err == nil {
 		t.principals.put(name, id)
 	}
@@ -248,18 +249,18 @@ func (t *tx) lane(name laneName) (*lane, error) {
 		return nil, err
 	}
 	if l.id == 0 {
-		last, err := t.number(sqlLastLane)
+		last, err := t.c.number(sqlLastLane)
 		if err != nil {
 			return nil, err
 		}
 		l.id, l.job = last+1, name.job
-		if l.bound, err = t.number(sqlLaneBound, name.ckey); err != nil {
+		if l.bound, err = t.c.number(sqlLaneBound, name.ckey); err != nil {
 			return nil, err
 		}
 		if l.bound == 0 {
 			l.bound = l.id
 		}
-		if _, err := t.exec(sqlInsertLane, l.id, name.job, name.ckey, l.bound); err != nil {
+		if _, err := t.c.exec(sqlInsertLane, l.id, name.job, name.ckey, l.bound); err != nil {
 			return nil, err
 		}
 	}
@@ -287,7 +288,7 @@ func (t *tx) laneByID(id int64) (*lane, error) {
 }
 
 func (t *tx) readLane(l *lane, query string, args ...driver.Value) error {
-	return t.query(query, func(r row) error {
+	return t.c.query(context.Background(), query, func(r row) error {
 		l.id, l.job, l.bound, l.outcome = r.int(0), r.int(1), r.int(2), r.int(3)
 		return errStop
 	}, args...)
@@ -300,6 +301,6 @@ func (t *tx) setOutcome(l *lane, state int64) error {
 		return nil
 	}
 	l.outcome = state
-	_, err := t.exec(sqlLaneOutcome, state, l.id)
+	_, err := t.c.exec(sqlLaneOutcome, state, l.id)
 	return err
 }

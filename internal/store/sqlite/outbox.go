@@ -26,14 +26,13 @@ const (
 	// By report_pending, once.
 	sqlPending = `SELECT id, due FROM report WHERE state = 0`
 	// By PRIMARY KEY. What was delivered or given up stays so.
-	sqlSettle       = `UPDATE report SET state = ?, tries = tries + ?, due = ?, settled = ?, ref = ?, error = ? WHERE id = ? AND state < 2`
-	sqlInsertReport = `INSERT INTO report (id, ask, attempt, kind, created, due, principal, session, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	sqlLastReport   = `SELECT max(id) FROM report WHERE id BETWEEN ? AND ?`
+	sqlSettle     = `UPDATE report SET state = ?, tries = tries + ?, due = ?, settled = ?, ref = ?, error = ? WHERE id = ? AND state < 2`
+	sqlLastReport = `SELECT max(id) FROM report WHERE id BETWEEN ? AND ?`
 )
 
-// report writes a report for each ask of a run that is not withdrawn, and for
+// tell writes a report for each ask of a run that is not withdrawn, and for
 // those who are told though they did not ask. first: the run has none yet.
-func (t *tx) report(e *entry, kind bellhop.ReportKind, told []preparedAsk, now int64, first bool) error {
+func (t *tx) tell(e *entry, kind bellhop.ReportKind, told []preparedAsk, now int64, first bool) error {
 	id := e.id << reportBits
 	if !first {
 		last, err := t.number(sqlLastReport, id, id|(1<<reportBits-1))
@@ -92,9 +91,9 @@ func (t *tx) insertReport(o bellhop.OutboxRow, told []byte, now int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(sqlInsertReport, o.ID, int64(o.Ask.N), int64(o.Attempt), numberOf(kinds(), o.Kind), now, now, principal, textOrNull(o.Ask.Origin.Session), blobOrNull(told))
+	t.report.add(o.ID, int64(o.Ask.N), int64(o.Attempt), numberOf(kinds(), o.Kind), now, now, principal, textOrNull(o.Ask.Origin.Session), blobOrNull(told))
 	t.reports = append(t.reports, pending{id: o.ID, at: now, row: &o})
-	return err
+	return t.flushFull(t.report)
 }
 
 // outbox is the pending reports, in memory: they are taken here, since there is

@@ -52,11 +52,12 @@ type facts struct {
 	run       bellhop.Run // ID, Service, Job, Digest, Args, AskedBy, Origin, Created, RetryOf, After
 	ask       bellhop.Ask // 0
 	principal int64       // of ask 0
+	large     bool        // too large to be kept
 }
 
 // maxFacts and maxFactSize bound what is kept in memory for claims to come.
 const (
-	maxFacts    = 8192
+	maxFacts    = 16384
 	maxFactSize = 2048
 )
 
@@ -211,7 +212,7 @@ func (q *queue) begins(e *entry) {
 
 // setFacts keeps what a claim tells, when there is room, or lets go of it.
 func (q *queue) setFacts(e *entry, f *facts) {
-	if f != nil && q.facts >= maxFacts {
+	if f != nil && (f.large || q.facts >= maxFacts) {
 		f = nil
 	}
 	if e.facts != nil {

@@ -59,7 +59,7 @@ func (t *tx) factsOf(e *entry) (*facts, error) {
 	var definition, created, job int64
 	f, found := &facts{}, false
 	err := t.query(sqlFacts, func(r row) (err error) {
-		found = true
+		found, f.large = true, len(r.blob(7)) > maxFactSize || len(r.blob(8)) > maxFactSize
 		definition, created, f.principal, job = r.int(0), r.int(1), r.int(5), r.int(9)
 		f.run.RetryOf, f.run.After, f.ask.Withdrawn = bellhop.RunID(r.int(2)), bellhop.RunID(r.int(3)), r.int(4) != 0
 		if err := unpackAsk(r.blob(7), &f.ask); err != nil {

@@ -17,9 +17,7 @@ const (
 	sqlInsertKey = `INSERT INTO key (key, run_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
 	sqlKeyRun    = `SELECT run_id FROM key WHERE key = ?`
 
-	sqlInsertQueue = `INSERT INTO queue (run_id, lane, start, ckey, climit, priority, deadline, bound, merge, alike) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	sqlInsertRun   = `INSERT INTO run (id, job, definition, created, retry_of, after, principal, session, ask, args) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	sqlInsertAsk   = `INSERT INTO ask (run_id, n, principal, session, ask) VALUES (?, ?, ?, ?, ?)`
+	sqlInsertAsk = `INSERT INTO ask (run_id, n, principal, session, ask) VALUES (?, ?, ?, ?, ?)`
 	// By PRIMARY KEY.
 	sqlMergeQueue = `UPDATE queue SET start = ?, deadline = ?, bound = ?, priority = ?, asks = ? WHERE run_id = ?`
 	sqlCreated    = `SELECT created FROM run WHERE id = ?`
@@ -164,7 +162,7 @@ func (t *tx) submit(p *preparedSubmission) (bellhop.Submitted, error) {
 	case bellhop.Rejected:
 		noted = -target.id
 	}
-	fresh, err := t.exec(sqlInsertKey, p.key, noted, p.now)
+	fresh, err := t.c.exec(sqlInsertKey, p.key, noted, p.now)
 	if err != nil {
 		return bellhop.Submitted{}, err
 	}
@@ -235,12 +233,10 @@ func (t *tx) create(p *prepared, a *preparedAsk, after bellhop.RunID, now int64)
 	if spec.MaxDelay > 0 {
 		e.bound = now + spec.MaxDelay.Microseconds()
 	}
-	if _, err := t.exec(sqlInsertQueue, id, l.id, e.start, numberOrNull(e.key), e.limit, int64(e.priority), e.deadline, e.bound, e.merge.blob(), e.alike.blob()); err != nil {
-		return nil, err
-	}
-	_, err = t.exec(sqlInsertRun, id, job, def, now, numberOrNull(int64(spec.RetryOf)), numberOrNull(int64(after)), principal,
+	t.queue.add(id, l.id, e.start, numberOrNull(e.key), e.limit, int64(e.priority), e.deadline, e.bound, e.merge.blob(), e.alike.blob())
+	t.run.add(id, job, def, now, numberOrNull(int64(spec.RetryOf)), numberOrNull(int64(after)), principal,
 		textOrNull(a.ask.Origin.Session), a.packed, blobOrNull(p.args))
-	if err != nil {
+	if err := t.flushFull(t.run); err != nil {
 		return nil, err
 	}
 	if err := t.noteTime(now); err != nil {
@@ -301,7 +297,7 @@ func (t *tx) merge(e *entry, p *prepared, a *preparedAsk) error {
 
 // repeated tells what a key made when it was first seen.
 func (t *tx) repeated(key string) (bellhop.Submitted, error) {
-	id, err := t.number(sqlKeyRun, key)
+	id, err := t.c.number(sqlKeyRun, key)
 	out := bellhop.Submitted{Run: bellhop.RunID(id), How: bellhop.Repeated}
 	if id < 0 {
 		out = bellhop.Submitted{Run: bellhop.RunID(-id), How: bellhop.Rejected}

@@ -179,6 +179,7 @@ type tx struct {
 	acts    []func()
 	q       *queue
 	reports []pending // that were written
+	batches
 	memory
 }
 
@@ -191,6 +192,7 @@ func (t *tx) after(fn func()) { t.acts = append(t.acts, fn) }
 func (t *tx) transact(group []*op) (err error) {
 	clear(t.acts)
 	t.acts = t.acts[:0]
+	t.batches.clear()
 	clear(t.reports)
 	t.reports = t.reports[:0]
 	t.q.begin()
@@ -234,18 +236,33 @@ func (t *tx) undo(cause error) error {
 	return cause
 }
 
-// exec, query and number are conn's, for operations.
-func (t *tx) exec(query string, args ...driver.Value) (int64, error) { return t.c.exec(query, args...) }
+// exec, query, number and text are conn's, for operations: what was gathered
+// is written before. Statements about names and keys go to conn directly.
+func (t *tx) exec(query string, args ...driver.Value) (int64, error) {
+	if err := t.flush(); err != nil {
+		return 0, err
+	}
+	return t.c.exec(query, args...)
+}
 
 func (t *tx) query(query string, each func(row) error, args ...driver.Value) error {
+	if err := t.flush(); err != nil {
+		return err
+	}
 	return t.c.query(context.Background(), query, each, args...)
 }
 
 func (t *tx) number(query string, args ...driver.Value) (int64, error) {
+	if err := t.flush(); err != nil {
+		return 0, err
+	}
 	return t.c.number(query, args...)
 }
 
 func (t *tx) text(query string, args ...driver.Value) (string, error) {
+	if err := t.flush(); err != nil {
+		return "", err
+	}
 	return t.c.text(query, args...)
 }
 

@@ -103,7 +103,8 @@ CREATE TABLE waiting (
   reason   text               -- why it waits again
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX waiting_order ON waiting (rank, start, run_id) WHERE phase = 0;
-CREATE INDEX waiting_key ON waiting (ckey, phase, rank, start, run_id) WHERE ckey > 0;
+CREATE INDEX waiting_key ON waiting (ckey, rank, start, run_id) WHERE ckey > 0;
+CREATE INDEX waiting_kept ON waiting (ckey, rank, start, run_id) WHERE phase = 1;
 CREATE INDEX waiting_hold ON waiting (hold, rank, start, run_id) WHERE phase = 2;
 CREATE INDEX waiting_deadline ON waiting (deadline, run_id) WHERE deadline > 0;
 CREATE INDEX waiting_alike ON waiting (alike) WHERE alike IS NOT NULL;
