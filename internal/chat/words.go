@@ -73,7 +73,7 @@ func (s Style) Receipt(a bellhop.Accepted) string {
 		return b.String()
 	}
 	if wait := a.Start.Sub(s.Now); wait > 0 {
-		b.WriteString(", starts in " + Duration(wait))
+		b.WriteString(", starts in " + Duration(up(wait, time.Second))) // whoever waits counts in seconds
 	}
 	if a.Behind != 0 {
 		fmt.Fprintf(&b, ", waits for %s", a.Behind)

@@ -36,6 +36,7 @@ func TestAnswerText(t *testing.T) {
 	}{
 		"accepted":             {accepted(bellhop.Accepted{How: bellhop.Created, Start: now}), "accepted 00002a: example hello_to"},
 		"delayed":              {accepted(bellhop.Accepted{How: bellhop.Created, Start: now.Add(time.Second)}), "accepted 00002a: example hello_to, starts in 1 s"},
+		"delayed, told late":   {accepted(bellhop.Accepted{How: bellhop.Created, Start: now.Add(635 * time.Millisecond)}), "accepted 00002a: example hello_to, starts in 1 s"},
 		"behind":               {accepted(bellhop.Accepted{How: bellhop.Created, Start: now, Behind: 73}), "accepted 00002a: example hello_to, waits for 000029"},
 		"merged":               {accepted(bellhop.Accepted{How: bellhop.Merged, Start: now.Add(61 * time.Second)}), "joined 00002a: example hello_to, starts in 1 min 1 s"},
 		"repeated":             {accepted(bellhop.Accepted{How: bellhop.Repeated, Ended: true}), "asked before: 00002a: example hello_to, has ended already"},
