@@ -105,11 +105,35 @@ func (c *Conversation) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.spawn(func() {
 		defer close(c.lost)
-		c.lostErr = c.desk.Reports(ctx, func(r bellhop.Report) error { return c.tell(ctx, r) })
+		c.lostErr = c.listen(ctx)
 	})
 	return func() {
 		cancel()
 		c.wg.Wait()
+	}
+}
+
+// outagePause is how long is waited before reports are asked for again that
+// the store could not tell.
+const outagePause = time.Second
+
+// listen tells reports until ctx ends or the desk will give no more. While the
+// store is away it waits: what it has to tell is not lost.
+func (c *Conversation) listen(ctx context.Context) error {
+	for {
+		err := c.desk.Reports(ctx, func(r bellhop.Report) error { return c.tell(ctx, r) })
+		if bellhop.CodeOf(err) != bellhop.Unavailable {
+			return err
+		}
+		timer, stop := c.opt.Clock.NewTimer(outagePause)
+		select {
+		case <-timer:
+		case <-ctx.Done():
+		}
+		stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 }
 
@@ -282,7 +306,7 @@ func (c *Conversation) tell(ctx context.Context, r bellhop.Report) error {
 	}
 	status := c.opt.Exit.OfRun(r.Run)
 	if err != nil {
-		if ctxEnded(err) {
+		if ctxEnded(err) || bellhop.CodeOf(err) == bellhop.Unavailable { // it will be told again
 			return err
 		}
 		status = c.refuse(err)

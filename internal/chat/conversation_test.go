@@ -224,6 +224,83 @@ func (d twice) Reports(ctx context.Context, fn func(bellhop.Report) error) error
 	})
 }
 
+// A store that is away for a while costs no report.
+func TestReportsComeAfterAnOutage(t *testing.T) {
+	d := &away{Desk: chattest.NewDesk(), left: 3}
+	d.OnRun("x", chattest.Plan{Rule: bellhop.ReportRule{Success: true}})
+	x := converse(d, func(o *chat.Options) { o.Clock = hasty{} })
+	x.want(t, x.Once(t.Context(), "x"), 0, "example hello succeeded (000001)\n", receipt)
+	if d.left != 0 {
+		t.Errorf("%d outages are left", d.left)
+	}
+}
+
+// away is a desk whose store is not there for the first few times.
+type away struct {
+	*chattest.Desk
+	left int
+}
+
+func (d *away) Reports(ctx context.Context, fn func(bellhop.Report) error) error {
+	if d.left--; d.left >= 0 {
+		return bellhop.Errorf(bellhop.Unavailable, "the store is unavailable")
+	}
+	d.left = 0
+	return d.Desk.Reports(ctx, fn)
+}
+
+// An outcome whose output can't be read now is told when it can be.
+func TestAnOutcomeIsToldOnceTheStoreIsBack(t *testing.T) {
+	d := &unreadable{Desk: chattest.NewDesk(), left: 2}
+	rule := chattest.TextRule()
+	rule.Format = bellhop.FormatBlocks
+	d.OnRun("x", chattest.Plan{Rule: rule, Output: []chattest.Piece{chattest.Out("[]")}})
+	x := converse(d, func(o *chat.Options) { o.Clock = hasty{} })
+	x.want(t, x.Once(t.Context(), "x"), 0, "[]", receipt)
+}
+
+// unreadable is a desk whose output can't be read for the first few times. A
+// report that could not be told comes again.
+type unreadable struct {
+	*chattest.Desk
+	left  int
+	again *bellhop.Report
+}
+
+func (d *unreadable) Output(ctx context.Context, id bellhop.RunID, follow bool, fn func(bellhop.Chunk) error) error {
+	if d.left--; d.left >= 0 {
+		return bellhop.Errorf(bellhop.Unavailable, "the store is unavailable")
+	}
+	return d.Desk.Output(ctx, id, follow, fn)
+}
+
+func (d *unreadable) Reports(ctx context.Context, fn func(bellhop.Report) error) error {
+	if d.again != nil {
+		if err := fn(*d.again); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var failed error
+	err := d.Desk.Reports(ctx, func(r bellhop.Report) error {
+		if failed = fn(r); failed != nil {
+			d.again = &r
+			cancel()
+		}
+		return failed
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// hasty is a clock whose timers are due at once.
+type hasty struct{ bellhop.SystemClock }
+
+func (c hasty) NewTimer(time.Duration) (<-chan time.Time, func()) { return c.SystemClock.NewTimer(0) }
+
 // An outcome waits for live output that is still on its way.
 func TestOutcomeComesAfterLiveOutput(t *testing.T) {
 	d := late{chattest.NewDesk(), make(chan struct{})}
