@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -13,6 +14,132 @@ func Setting(s *bellhop.Store, pragma string) (n int64, err error) {
 		return err
 	})
 	return n, err
+}
+
+// CheckMemory compares what the writer has in memory with what it would read
+// from the file, and returns the first difference.
+func CheckMemory(s *bellhop.Store) (diff string) {
+	d := s.Queue.(*db)
+	err := d.do(context.Background(), func(t *tx) error {
+		diff = t.checkQueue()
+		if diff == "" {
+			diff = t.checkRest()
+		}
+		return nil
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return diff
+}
+
+func (t *tx) checkQueue() string {
+	has := t.q
+	defer func() { t.q = has }()
+	if err := t.recallQueue(); err != nil {
+		return err.Error()
+	}
+	if len(has.byID) != len(t.q.byID) {
+		return fmt.Sprintf("%d entries, want %d", len(has.byID), len(t.q.byID))
+	}
+	untouched, deadlines, facts := map[hash]bool{}, 0, 0
+	inPhases := 0
+	for id, want := range t.q.byID {
+		got := has.byID[id]
+		if got == nil {
+			return fmt.Sprintf("run %d is missing", id)
+		}
+		a, b := *got, *want
+		for _, e := range []*entry{&a, &b} { // what the file does not say
+			e.facts, e.mark, e.place, e.nextAlike, e.formerAlike, e.output, e.hold, e.handled = nil, 0, [slots]int32{}, nil, nil, 0, 0, false
+			if e.phase != phaseRunning {
+				e.phase = phaseFuture
+			}
+		}
+		if a != b {
+			return fmt.Sprintf("run %d is %+v, want %+v", id, a, b)
+		}
+		if want.untouched() && want.merge != (hash{}) {
+			untouched[want.merge] = true
+			if has.merge[want.merge] != got {
+				return fmt.Sprintf("run %d is not found by its merge key", id)
+			}
+		}
+		if want.untouched() && want.deadline != 0 {
+			deadlines++
+		}
+		if got.facts != nil {
+			facts++
+		}
+		if got.phase != phaseRunning {
+			inPhases++
+			if h := has.phaseHeap(got); h.items[got.place[slotPhase]-1] != got {
+				return fmt.Sprintf("run %d is not in its phase", id)
+			}
+		}
+	}
+	if len(has.merge) != len(untouched) || has.deadlines.len() != deadlines || has.facts != facts {
+		return fmt.Sprintf("%d merge keys, %d deadlines, %d facts; want %d, %d, %d", len(has.merge), has.deadlines.len(), has.facts, len(untouched), deadlines, facts)
+	}
+	inHeaps := has.future.len() + has.ready.len() + has.late.len()
+	for _, h := range has.held {
+		inHeaps += h.len()
+	}
+	for key, g := range has.groups {
+		want := t.q.groups[key]
+		if want == nil || len(want.running) != len(g.running) || want.starts.len() != g.starts.len() {
+			return fmt.Sprintf("key %d has %d that run, %d that wait", key, len(g.running), g.starts.len())
+		}
+		ready := 0
+		for _, e := range g.starts.items {
+			if e.phase == phaseReady {
+				ready++
+			}
+		}
+		if g.ready != ready {
+			return fmt.Sprintf("key %d has %d ready, want %d", key, g.ready, ready)
+		}
+		for _, h := range g.blocked {
+			if inHeaps += h.len(); h.len() > 0 && int64(len(g.running)+g.ready) < h.top().limit {
+				return fmt.Sprintf("run %d is kept back by a limit that leaves room", h.top().id)
+			}
+		}
+	}
+	if inHeaps != inPhases || len(has.groups) != len(t.q.groups) {
+		return fmt.Sprintf("%d in phases, want %d; %d keys, want %d", inHeaps, inPhases, len(has.groups), len(t.q.groups))
+	}
+	return t.checkAlikes(has)
+}
+
+func (t *tx) checkAlikes(has *queue) string {
+	if len(has.alike) != len(t.q.alike) {
+		return fmt.Sprintf("%d alike keys, want %d", len(has.alike), len(t.q.alike))
+	}
+	count := func(l *alikes) (n int) {
+		for e := l.first; e != nil; e = e.nextAlike {
+			n++
+		}
+		return n
+	}
+	for key, want := range t.q.alike {
+		if got := has.alike[key]; got == nil || count(got) != count(want) {
+			return fmt.Sprintf("an alike key has %v, want %v", got, want)
+		}
+	}
+	return ""
+}
+
+// checkRest compares the counters and the outbox.
+func (t *tx) checkRest() string {
+	size, err := t.number(`SELECT coalesce(sum(length(data)), 0) FROM output o WHERE EXISTS (SELECT 1 FROM ended e WHERE e.run_id = o.run_id)`)
+	if err != nil || size != t.outputSize {
+		return fmt.Sprintf("%d bytes of output, want %d (%v)", t.outputSize, size, err)
+	}
+	pending, err := t.number(`SELECT count(*) FROM report WHERE state = 0`)
+	if n := len(t.db.outbox.order); err != nil || n != int(pending) || n != len(t.db.outbox.byID) {
+		return fmt.Sprintf("%d pending reports, want %d (%v)", n, pending, err)
+	}
+	return ""
 }
 
 // HotStatements are the statements whose cost may not grow with the history or

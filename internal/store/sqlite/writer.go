@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,7 @@ type writer struct {
 	db   *db
 	wake chan struct{}
 	done chan struct{} // closed when the loop has ended
+	last int           // operations of the last group; the loop's alone
 
 	mu     sync.Mutex
 	queue  []*op
@@ -96,9 +98,27 @@ func (w *writer) close() {
 	<-w.done
 }
 
+// gather lets those who were just answered ask again, so that more of them
+// share the next commit: without it, the first one back would have a commit of
+// its own. It yields while more come, and never waits.
+func (w *writer) gather() {
+	for before := -1; ; runtime.Gosched() {
+		w.mu.Lock()
+		n := len(w.queue)
+		w.mu.Unlock()
+		if n >= w.last || n <= before {
+			return
+		}
+		before = n
+	}
+}
+
 // take returns the next operations, nil when the writer is closed and nothing
 // is left.
 func (w *writer) take() []*op {
+	if w.last > 1 {
+		w.gather()
+	}
 	for {
 		w.mu.Lock()
 		n, closed := min(len(w.queue), maxGroup), w.closed
@@ -113,6 +133,7 @@ func (w *writer) take() []*op {
 		w.queue = w.queue[:rest]
 		w.mu.Unlock()
 		if len(group) > 0 {
+			w.last = len(group)
 			return group
 		}
 		if n > 0 {

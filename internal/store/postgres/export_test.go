@@ -1,0 +1,4 @@
+package postgres
+
+// CheckServer says what an old server is told.
+func CheckServer(version int) error { return (&db{name: "postgres://db/x"}).checkServer(version) }

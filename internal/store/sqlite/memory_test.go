@@ -1,0 +1,176 @@
+package sqlite_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/sqlite"
+)
+
+// random makes calls at random on a store and a clock.
+type random struct {
+	t     *testing.T
+	s     *bellhop.Store
+	r     *rand.Rand
+	now   time.Time
+	n     int
+	runs  []bellhop.ClaimedRun
+	bad   bool // some calls are to fail half-way
+	fails int
+}
+
+func (r *random) submission() bellhop.Submission {
+	r.n++
+	s := hello(fmt.Sprint("k", r.n))
+	s.Now, s.Run.Start = r.now, r.now.Add(time.Duration(r.r.IntN(7)-2)*time.Second)
+	s.Run.Job = fmt.Sprint("j", r.r.IntN(3))
+	s.Run.ConcurrencyKey, s.Run.Concurrency = fmt.Sprint("c", r.r.IntN(4)), r.r.IntN(3)
+	s.Run.Priority = r.r.IntN(3)
+	if r.r.IntN(2) == 0 {
+		s.Run.MergeKey = fmt.Sprint("m", r.r.IntN(9))
+		s.Run.MaxDelay = time.Duration(r.r.IntN(3)) * time.Second
+	}
+	if r.r.IntN(2) == 0 {
+		s.Run.AlikeKey, s.Run.Reject = fmt.Sprint("a", r.r.IntN(5)), r.r.IntN(2) == 0
+	}
+	if r.r.IntN(3) == 0 {
+		s.Run.Deadline = time.Duration(1+r.r.IntN(5)) * time.Second
+	}
+	return s
+}
+
+// spoil makes a submission fail half-way, now and then.
+func (r *random) spoil(s *bellhop.Submission) {
+	if r.bad && r.r.IntN(5) == 0 {
+		s.Ask.Principal = "mallory"
+	}
+}
+
+func (r *random) did(err error) {
+	r.t.Helper()
+	if err == nil {
+		return
+	}
+	if bellhop.CodeOf(err) != bellhop.Internal || !r.bad {
+		r.t.Fatalf("%v (%v)", err, errors.Unwrap(err))
+	}
+	r.fails++
+}
+
+func (r *random) step() {
+	switch q := r.s.Queue; r.r.IntN(10) {
+	case 0, 1, 2:
+		subs := []bellhop.Submission{r.submission(), r.submission(), r.submission()}
+		r.spoil(&subs[2])
+		_, err := q.Submit(ctx, subs)
+		r.did(err)
+	case 3, 4:
+		runs, _, err := q.Claim(ctx, bellhop.ClaimRequest{Runner: "r", N: r.r.IntN(4), Now: r.now, Lease: time.Hour})
+		r.did(err)
+		r.runs = append(r.runs, runs...)
+	case 5, 6:
+		r.finish()
+	case 7:
+		_, err := q.Cancel(ctx, bellhop.Cancellation{Key: fmt.Sprint("c", r.n), Service: "example", Job: fmt.Sprint("j", r.r.IntN(3)), All: r.r.IntN(2) == 0, Principal: "alice", By: "alice", Now: r.now})
+		r.did(err)
+		_, _, err = q.Expire(ctx, r.now, 2, "late")
+		r.did(err)
+	case 8:
+		_, err := r.s.Holds.PutHold(ctx, "", bellhop.Hold{Kind: bellhop.HoldSuppress, Service: "example", Job: fmt.Sprint("j", r.r.IntN(3)), From: r.now, Until: r.now.Add(time.Second), At: r.now})
+		r.did(err)
+	default:
+		r.now = r.now.Add(time.Duration(r.r.IntN(5)-1) * time.Second)
+	}
+}
+
+func (r *random) finish() {
+	if len(r.runs) == 0 {
+		return
+	}
+	c := r.runs[0]
+	r.runs = r.runs[1:]
+	e := bellhop.Ending{Ref: bellhop.LeaseRef{Run: c.Run.ID, Lease: c.Lease}, Now: r.now, End: bellhop.EndSucceeded, State: bellhop.Succeeded, Report: bellhop.ReportOutcome}
+	if r.r.IntN(3) == 0 {
+		e.End, e.State, e.Start = bellhop.EndFailed, bellhop.Waiting, r.now.Add(time.Second)
+	} else if r.r.IntN(2) == 0 {
+		sub := r.submission()
+		e.Follow = []bellhop.RunSpec{sub.Run}
+		e.Output = &bellhop.OutputBatch{Ref: e.Ref, Chunks: []bellhop.Chunk{{Seq: 1, Channel: bellhop.Stdout, Data: []byte("text")}}}
+		if r.bad && r.r.IntN(2) == 0 { // after the end was written, the report fails
+			e.Notify = []bellhop.Ask{{Principal: "mallory"}}
+		}
+	}
+	_, err := r.s.Queue.Finish(ctx, []bellhop.Ending{e})
+	r.did(err)
+}
+
+// TestMemoryIsWhatTheFileHas compares what the writer remembers with what it
+// would read, after calls at random some of which fail half-way.
+func TestMemoryIsWhatTheFileHas(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "store.db")
+			r := &random{t: t, s: withJob(t, path), r: rand.New(rand.NewPCG(seed, 1)), now: time.Now().Truncate(time.Microsecond), bad: seed%2 == 1}
+			if r.bad {
+				execSQL(t, path, `CREATE TRIGGER badrun BEFORE INSERT ON run WHEN NEW.principal = (SELECT id FROM principal WHERE name = 'mallory') BEGIN SELECT RAISE(ABORT, 'bad'); END`)
+				execSQL(t, path, `CREATE TRIGGER badreport BEFORE INSERT ON report WHEN NEW.principal = (SELECT id FROM principal WHERE name = 'mallory') BEGIN SELECT RAISE(ABORT, 'bad'); END`)
+			}
+			for i := range 400 {
+				r.step()
+				if i%20 == 0 {
+					if diff := sqlite.CheckMemory(r.s); diff != "" {
+						t.Fatalf("after step %d: %s", i, diff)
+					}
+				}
+			}
+			if r.bad && r.fails < 5 {
+				t.Errorf("only %d calls failed: this test shows little", r.fails)
+			}
+		})
+	}
+}
+
+// TestTimesAreExactAfterARestart has clocks that go back for hours, before and
+// after a restart: lists by time have no index of their own (list.go).
+func TestTimesAreExactAfterARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := withJob(t, path)
+	start := time.Now().Truncate(time.Second)
+	at := func(s *bellhop.Store, i int, d time.Duration) {
+		sub := hello(fmt.Sprint("k", i))
+		sub.Now = start.Add(d)
+		_, err := s.Queue.Submit(ctx, []bellhop.Submission{sub})
+		must(t, err)
+	}
+	at(s, 1, 0)
+	at(s, 2, 10*time.Hour)
+	at(s, 3, time.Hour)
+	must(t, s.Admin.Close())
+	s = open(t, path, nil)
+	at(s, 4, 2*time.Hour)
+	at(s, 5, 30*time.Minute)
+	at(s, 6, 3*time.Hour)
+	for _, c := range []struct {
+		since, until time.Duration
+		want         string
+	}{
+		{0, 11 * time.Hour, "[6 5 4 3 2 1]"}, {30 * time.Minute, 3 * time.Hour, "[5 4 3]"}, {time.Hour, 2 * time.Hour, "[3]"},
+		{10 * time.Hour, 11 * time.Hour, "[2]"}, {3 * time.Hour, 11 * time.Hour, "[6 2]"}, {-time.Hour, 0, "[]"}, {11 * time.Hour, 12 * time.Hour, "[]"},
+	} {
+		runs, err := s.Records.Runs(ctx, bellhop.RunFilter{Since: start.Add(c.since), Until: start.Add(c.until)})
+		must(t, err)
+		ids := []int{}
+		for _, r := range runs {
+			ids = append(ids, int(r.ID))
+		}
+		if got := fmt.Sprint(ids); got != c.want {
+			t.Errorf("from %v until %v: %s, want %s", c.since, c.until, got, c.want)
+		}
+	}
+}
