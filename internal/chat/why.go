@@ -38,9 +38,9 @@ func (s Style) WhyText(r bellhop.Run) string {
 }
 
 func (s Style) runsSince(r bellhop.Run) string {
-	text := "does not wait: it runs"
+	text := "is running"
 	if r.Started != nil {
-		text += fmt.Sprintf(" since %s (%s)", s.clock(*r.Started), Duration(s.Now.Sub(*r.Started)))
+		text += fmt.Sprintf(", since %s (%s)", s.clock(*r.Started), Duration(s.Now.Sub(*r.Started)))
 	}
 	if r.Attempt > 1 {
 		text += fmt.Sprintf(", attempt %d", r.Attempt)

@@ -39,7 +39,7 @@ func TestWhyText(t *testing.T) {
 		"concurrency":        {waits(bellhop.Wait{Reason: bellhop.WaitConcurrency, Behind: 70}), "waits for its turn behind 000026."},
 		"place":              {waits(bellhop.Wait{Reason: bellhop.WaitPlace}), "waits for a free place: it starts as soon as a runner has one."},
 		"no reason given":    {run(bellhop.Waiting, nil), "waits for a free place: it starts as soon as a runner has one."},
-		"running":            {run(bellhop.Running, func(r *bellhop.Run) { r.Started, r.Attempt = at(-65*time.Second), 2 }), "does not wait: it runs since 14:02:00 (1 min 5 s), attempt 2."},
+		"running":            {run(bellhop.Running, func(r *bellhop.Run) { r.Started, r.Attempt = at(-65*time.Second), 2 }), "is running, since 14:02:00 (1 min 5 s), attempt 2."},
 		"succeeded":          {run(bellhop.Succeeded, ended), "succeeded at 14:01:05 (2 min ago), after 1 min."},
 		"failed": {run(bellhop.Failed, func(r *bellhop.Run) { ended(r); r.ExitStatus, r.Error = &three, "no space\x1b" }),
 			"failed at 14:01:05 (2 min ago), after 1 min: exit status 3: no space^[."},

@@ -43,6 +43,9 @@ func (h Holding) invocation(action bellhop.Action) (bellhop.Invocation, error) {
 // hold serves what suppresses, pauses and lets go again.
 func (h *Handler) hold(action bellhop.Action) endpoint {
 	return func(w http.ResponseWriter, r *http.Request, c caller) error {
+		if r.Header.Get(headerKey) == "" {
+			return bellhop.Errorf(bellhop.Invalid, "the header %s is missing; send a value of your own, and the same when you send the request again", headerKey)
+		}
 		body, err := readBody[Holding](r)
 		if err != nil {
 			return err

@@ -28,12 +28,20 @@ func (d *doing) Do(_ context.Context, _ bellhop.Person, _, _, key string, inv be
 
 func request(t *testing.T, f api.Front, method, path, body string) (*http.Response, string) {
 	t.Helper()
+	return keyed(t, f, "k", method, path, body)
+}
+
+// keyed makes a request under a key; "" = none.
+func keyed(t *testing.T, f api.Front, key, method, path, body string) (*http.Response, string) {
+	t.Helper()
 	s := serve(t, f, t.Context())
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Idempotency-Key", "k")
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +92,16 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 			if resp, got := request(t, f, "POST", path, body); resp.StatusCode != 400 || !strings.Contains(got, `"code":"invalid"`) || f.inv.Action != "" {
 				t.Errorf("%s %s: %d %s", path, body, resp.StatusCode, got)
 			}
+		}
+	}
+}
+
+func TestWhatHoldsNeedsAKey(t *testing.T) {
+	for _, path := range []string{"/v1/pause", "/v1/resume", "/v1/suppress", "/v1/unsuppress"} {
+		f := &doing{}
+		resp, body := keyed(t, f, "", "POST", path, `{"service":"s"}`)
+		if resp.StatusCode != 400 || !strings.Contains(body, "Idempotency-Key is missing") || f.inv.Action != "" {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
 		}
 	}
 }
