@@ -51,13 +51,13 @@ func freshSQLite(t *testing.T, clock bellhop.Clock) (open func() *bellhop.Store,
 // rules in memory, and compares them after every step. In its short form it
 // takes the same steps each time; BELLHOP_MODEL=N takes N random walks.
 func TestModel(t *testing.T) {
-	checks, seed := "30", "1"
+	checks, seed, steps := "20", "1", "120"
 	if n, err := strconv.Atoi(os.Getenv("BELLHOP_MODEL")); err == nil && n > 0 {
 		checks, seed = strconv.Itoa(n), "0"
 	}
 	said := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { said[f.Name] = true })
-	for name, value := range map[string]string{"rapid.checks": checks, "rapid.seed": seed, "rapid.nofailfile": "true"} {
+	for name, value := range map[string]string{"rapid.checks": checks, "rapid.seed": seed, "rapid.steps": steps, "rapid.nofailfile": "true"} {
 		if said[name] || said["rapid.failfile"] {
 			continue
 		}
@@ -108,6 +108,8 @@ type modelled struct {
 	kind       modelStore
 	jobs       map[string]*mjob
 	catalog    *bellhop.Catalog
+	focus      []string // of a walk: few jobs, so that its runs meet
+	envs       []string
 	wall, mono *handClock
 	open       func() *bellhop.Store
 	remove     func()
@@ -129,6 +131,8 @@ func newModelled(t *testing.T, rt *rapid.T, kind modelStore) *modelled {
 	m.t, m.kind, m.wall, m.mono = rt, kind, &handClock{at: noon}, &handClock{at: noon}
 	m.world.now, m.world.mono = noon, noon
 	m.catalog, m.jobs = modelCatalog()
+	m.focus = rapid.SampledFrom([][]string{{"one"}, {"two"}, {"free"}, {"keyed", "shared"}, {"block"}, {"block", "one"}, {"one", "two", "free", "keyed", "shared", "block"}}).Draw(rt, "focus")
+	m.envs = rapid.SampledFrom([][]string{{"a"}, {"a", "b"}}).Draw(rt, "envs")
 	m.open, m.remove = kind.fresh(t, m.mono)
 	m.reopen()
 	return m
@@ -158,29 +162,24 @@ func (m *modelled) ok(err error) {
 	}
 }
 
+// actions are the steps, each as often as its weight says.
 func (m *modelled) actions() map[string]func(*rapid.T) {
-	return map[string]func(*rapid.T){
-		"submit":  func(t *rapid.T) { m.t = t; m.submit() },
-		"submit2": func(t *rapid.T) { m.t = t; m.submit() }, // as often as two others
-		"retry":   func(t *rapid.T) { m.t = t; m.retry() },
-		"again":   func(t *rapid.T) { m.t = t; m.again() },
-		"claim":   func(t *rapid.T) { m.t = t; m.claim() },
-		"claim2":  func(t *rapid.T) { m.t = t; m.claim() },
-		"finish":  func(t *rapid.T) { m.t = t; m.finish() },
-		"finish2": func(t *rapid.T) { m.t = t; m.finish() },
-		"stale":   func(t *rapid.T) { m.t = t; m.stale() },
-		"extend":  func(t *rapid.T) { m.t = t; m.extend() },
-		"cancel":  func(t *rapid.T) { m.t = t; m.cancelRun() },
-		"clear":   func(t *rapid.T) { m.t = t; m.cancelJob() },
-		"hold":    func(t *rapid.T) { m.t = t; m.hold() },
-		"release": func(t *rapid.T) { m.t = t; m.release() },
-		"expire":  func(t *rapid.T) { m.t = t; m.expire() },
-		"wait":    func(t *rapid.T) { m.t = t; m.wait() },
-		"jump":    func(t *rapid.T) { m.t = t; m.jump() },
-		"reap":    func(t *rapid.T) { m.t = t; m.reap() },
-		"restart": func(t *rapid.T) { m.t = t; m.restart() },
-		"":        func(t *rapid.T) { m.t = t; m.check() },
+	all := map[string]func(*rapid.T){"": func(t *rapid.T) { m.t = t; m.check() }}
+	for _, step := range []struct {
+		name   string
+		weight int
+		do     func()
+	}{
+		{"submit", 6, m.submit}, {"claim", 4, m.claim}, {"finish", 5, m.finish}, {"wait", 3, m.wait},
+		{"retry", 1, m.retry}, {"again", 1, m.again}, {"stale", 1, m.stale}, {"extend", 1, m.extend},
+		{"cancel run", 1, m.cancelRun}, {"cancel job", 1, m.cancelJob}, {"hold", 1, m.hold}, {"release", 1, m.release},
+		{"expire", 1, m.expire}, {"jump", 1, m.jump}, {"reap", 1, m.reap}, {"restart", 1, m.restart},
+	} {
+		for n := range step.weight {
+			all[fmt.Sprint(step.name, " ", n)] = func(t *rapid.T) { m.t = t; step.do() }
+		}
 	}
+	return all
 }
 
 // do has an invocation done by a person of the draw.
@@ -195,8 +194,8 @@ func (m *modelled) do(inv bellhop.Invocation) (bellhop.Answer, error) {
 }
 
 func (m *modelled) drawJob() (*mjob, bellhop.Args) {
-	name := rapid.SampledFrom([]string{"one", "two", "free", "keyed", "shared", "block"}).Draw(m.t, "job")
-	return m.jobs[name], bellhop.Args{"env": bellhop.Text(rapid.SampledFrom([]string{"a", "b"}).Draw(m.t, "env"))}
+	name := rapid.SampledFrom(m.focus).Draw(m.t, "job")
+	return m.jobs[name], bellhop.Args{"env": bellhop.Text(rapid.SampledFrom(m.envs).Draw(m.t, "env"))}
 }
 
 func (m *modelled) minutes(what string, least, most int) time.Duration {
@@ -346,23 +345,26 @@ func (m *modelled) claim() {
 }
 
 // checkNext holds against the model when there is to be looked again: not
-// after a run could start.
+// after a run could start. What a limit keeps back needs no look: it is told
+// when there is room.
 func (m *modelled) checkNext(next time.Time) {
-	for _, r := range m.sorted(waiting) {
-		at := r.start
-		if !at.After(m.now) || m.held(r.job, r.args, at) || r.job.def.Deadline != 0 {
-			continue
-		}
-		if next.IsZero() || next.After(at) {
+	busy := map[string]int{}
+	for _, r := range m.sorted(running) {
+		busy[r.lane()]++
+	}
+	soon := func(r *mrun, at time.Time) {
+		limit := r.job.def.Concurrency
+		missed := !r.claimed && r.job.def.Deadline > 0 && !at.Before(r.deadline())
+		if at.After(m.now) && !m.held(r.job, r.args, at) && !missed && (limit == 0 || busy[r.lane()] < limit) && (next.IsZero() || next.After(at)) {
 			m.t.Fatalf("%s can start at %s, and the next look is at %s", r, at, next)
 		}
 	}
-	for _, h := range m.holds {
-		keeps := slices.ContainsFunc(m.sorted(waiting), func(r *mrun) bool {
-			return !r.start.After(m.now) && h.Covers("m", r.job.def.Name, r.args)
-		})
-		if h.Open(m.now) && !h.Until.IsZero() && keeps && (next.IsZero() || next.After(h.Until)) {
-			m.t.Fatalf("hold %d ends at %s, and the next look is at %s", h.ID, h.Until, next)
+	for _, r := range m.sorted(waiting) {
+		soon(r, r.start)
+		for _, h := range m.holds {
+			if h.Open(m.now) && !h.Until.IsZero() && !r.start.After(m.now) && h.Covers("m", r.job.def.Name, r.args) {
+				soon(r, h.Until)
+			}
 		}
 	}
 }
@@ -373,7 +375,8 @@ func (m *modelled) finish() {
 		return
 	}
 	end := rapid.SampledFrom([]bellhop.End{
-		bellhop.EndSucceeded, bellhop.EndSucceeded, bellhop.EndFailed, bellhop.EndFailed, bellhop.EndTimedOut, bellhop.EndInterrupted, bellhop.EndCrashed, bellhop.EndCancelled,
+		bellhop.EndSucceeded, bellhop.EndSucceeded, bellhop.EndFailed, bellhop.EndFailed, bellhop.EndTimedOut, bellhop.EndInterrupted,
+		bellhop.EndCrashed, bellhop.EndCrashed, bellhop.EndCrashed, bellhop.EndCancelled,
 	}).Draw(m.t, "end")
 	m.ok(m.engine.Finish(m.ctx(), bellhop.LeaseRef{Run: r.id, Lease: r.lease}, bellhop.Outcome{End: end}, nil))
 	m.follow(m.end(r, end, false))
