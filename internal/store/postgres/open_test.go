@@ -39,17 +39,14 @@ func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, ni
 // TestWrongURLs: each fault names the thing and the remedy, and never the
 // password.
 func TestWrongURLs(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	hba := filepath.Join(dir, "hba")
-	if err := os.WriteFile(hba, []byte("local all bellhop trust\nlocal all barred reject\nlocal all all scram-sha-256\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	server := pgtest.Start(t, "fsync=off", "hba_file="+hba)
+	server := pgtest.Start(t, "fsync=off")
 	good := server.URL(t)
-	pgtest.Exec(t, good, "CREATE ROLE guest LOGIN PASSWORD 'hunter2'")
+	pgtest.Exec(t, good, `CREATE ROLE guest LOGIN PASSWORD 'hunter2'; CREATE ROLE barred LOGIN PASSWORD 'hunter2'`)
+	pgtest.Exec(t, good, `DO $$ BEGIN
+  EXECUTE format('COPY (VALUES (''local all bellhop trust''), (''local all barred reject''), (''local all all scram-sha-256'')) TO %L', current_setting('hba_file'));
+END $$`)
+	server.Stop()
+	server.Start(t)
 	as := func(user, password string) string {
 		return strings.Replace(good, "bellhop@", user+":"+password+"@", 1)
 	}
