@@ -35,7 +35,7 @@ func (c *rig) settle(open func() (*bellhop.Store, error)) {
 			continue
 		}
 		c.long("`ask` ends", a.proc.ended)
-		if c.full && a.refused() { // whether there is a run of it is not known
+		if c.refusals && a.refused() { // whether there is a run of it is not known
 			delete(c.asks, a.tag)
 			c.maybe[a.tag] = true
 			continue
@@ -76,7 +76,12 @@ func (c *rig) long(what string, cond func() bool) {
 		}
 	}
 	var logs strings.Builder
-	fmt.Fprintf(&logs, "not accepted yet: %v\n", c.pending())
+	for _, tag := range c.pending() {
+		fmt.Fprintf(&logs, "%s is not accepted yet\n", tag)
+		if a := c.asks[tag]; a.proc != nil {
+			logs.WriteString(a.proc.stderr())
+		}
+	}
 	for _, s := range c.servers {
 		logs.WriteString(s.run("bellhop", "status").stdout)
 		logs.WriteString(s.proc.stderr())

@@ -223,7 +223,7 @@ func TestChaosDiskFull(t *testing.T) {
 		}
 	})
 	c := newRig(t, rigSeed(t), 1, "sqlite:"+dir+"/bellhop.db")
-	c.full = true
+	c.refusals = true
 	for n := range 3 * rigRounds(t) {
 		c.round(fmt.Sprintf("a full disk, %d", n), "", func() {
 			c.moment(150 * time.Millisecond)

@@ -52,9 +52,10 @@ type rig struct {
 	maybe map[string]bool    // tags of asks that were refused
 	under sync.WaitGroup     // asks that are not accepted yet
 	over  chan struct{}      // closed when nobody asks any more
-	full  bool               // an ask may be refused, since there is no room for it
-	quiet []quiet
-	n     int
+	// refusals: an ask may be refused, since the store can't be written for a while.
+	refusals bool
+	quiet    []quiet
+	n        int
 }
 
 // rigServer is one server's folder with its present life.
@@ -244,7 +245,7 @@ func (c *rig) pending() (tags []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.asks {
-		if a.run == 0 && (a.proc == nil || acceptedID(a.proc.stderr()) == "") && !(c.full && a.refused()) {
+		if a.run == 0 && (a.proc == nil || acceptedID(a.proc.stderr()) == "") && !(c.refusals && a.refused()) {
 			tags = append(tags, a.tag)
 		}
 	}
