@@ -65,7 +65,8 @@ func (d *desk) open(ctx context.Context) error {
 
 func (d *desk) do(ctx context.Context, key string, inv bellhop.Invocation) (bellhop.Answer, error) {
 	switch inv.Action {
-	case bellhop.ActionRun, bellhop.ActionRetry, bellhop.ActionCancel, bellhop.ActionCancelRun:
+	case bellhop.ActionRun, bellhop.ActionRetry, bellhop.ActionCancel, bellhop.ActionCancelRun,
+		bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume:
 		if key == "" { // which only a caller of the HTTP API can forget, who knows it by this name
 			return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the header Idempotency-Key is missing; send a value of your own, and the same when you send the request again")
 		}

@@ -45,7 +45,7 @@ func (f front) Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, a
 func (f front) Server() api.Server {
 	return api.Server{
 		Version: f.s.opt.Version, PID: os.Getpid(), Config: f.s.config.Load().Path,
-		Solo: f.s.opt.Solo, Working: append([]bellhop.RunID{}, f.s.runner.Working()...),
+		Zone: f.s.config.Load().Location.String(), Solo: f.s.opt.Solo, Working: append([]bellhop.RunID{}, f.s.runner.Working()...),
 	}
 }
 
