@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/bellhop-io/bellhop"
@@ -14,6 +15,26 @@ func Setting(s *bellhop.Store, pragma string) (n int64, err error) {
 		return err
 	})
 	return n, err
+}
+
+// Undone claims, and gives output to what was claimed before and asks for its
+// end, in a transaction that fails.
+func Undone(s *bellhop.Store, req bellhop.ClaimRequest, before []bellhop.ClaimedRun) {
+	_ = s.Queue.(*db).do(context.Background(), func(t *tx) error {
+		for i := range before {
+			if e := t.holding(bellhop.LeaseRef{Run: before[i].Run.ID, Lease: before[i].Lease}); e != nil {
+				data := bellhop.OutputBatch{Chunks: []bellhop.Chunk{{Seq: 7, Channel: bellhop.Stdout, Data: []byte("undone")}}}
+				if err := t.appendOutput(e, &data); err != nil {
+					return err
+				}
+			}
+		}
+		c := &claiming{t: t, req: &req, now: micros(req.Now)}
+		if err := c.any(); err != nil {
+			return err
+		}
+		return errors.New("undone")
+	})
 }
 
 // CheckMemory compares what the writer has in memory with what it would read

@@ -70,6 +70,10 @@ func (r *random) step() {
 		_, err := q.Submit(ctx, subs)
 		r.did(err)
 	case 3, 4:
+		if r.bad && r.r.IntN(3) == 0 {
+			sqlite.Undone(r.s, bellhop.ClaimRequest{N: 3, Now: r.now}, r.runs)
+			r.fails++
+		}
 		runs, _, err := q.Claim(ctx, bellhop.ClaimRequest{Runner: "r", N: r.r.IntN(4), Now: r.now, Lease: time.Hour})
 		r.did(err)
 		r.runs = append(r.runs, runs...)
@@ -149,19 +153,19 @@ func TestTimesAreExactAfterARestart(t *testing.T) {
 		must(t, err)
 	}
 	at(s, 1, 0)
-	at(s, 2, 10*time.Hour)
-	at(s, 3, time.Hour)
+	for i := range 4 {
+		at(s, 2+i, 10*time.Hour)
+	}
+	at(s, 6, time.Hour) // a little less than 2^15 seconds back
 	must(t, s.Admin.Close())
 	s = open(t, path, nil)
-	at(s, 4, 2*time.Hour)
-	at(s, 5, 30*time.Minute)
-	at(s, 6, 3*time.Hour)
+	at(s, 7, 30*time.Minute) // a little more
 	for _, c := range []struct {
 		since, until time.Duration
 		want         string
 	}{
-		{0, 11 * time.Hour, "[6 5 4 3 2 1]"}, {30 * time.Minute, 3 * time.Hour, "[5 4 3]"}, {time.Hour, 2 * time.Hour, "[3]"},
-		{10 * time.Hour, 11 * time.Hour, "[2]"}, {3 * time.Hour, 11 * time.Hour, "[6 2]"}, {-time.Hour, 0, "[]"}, {11 * time.Hour, 12 * time.Hour, "[]"},
+		{0, 11 * time.Hour, "[7 6 5 4 3 2 1]"}, {30 * time.Minute, 40 * time.Minute, "[7]"}, {time.Hour, 2 * time.Hour, "[6]"},
+		{10 * time.Hour, 11 * time.Hour, "[5 4 3 2]"}, {-time.Hour, 0, "[]"}, {11 * time.Hour, 12 * time.Hour, "[]"},
 	} {
 		runs, err := s.Records.Runs(ctx, bellhop.RunFilter{Since: start.Add(c.since), Until: start.Add(c.until)})
 		must(t, err)
