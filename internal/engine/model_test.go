@@ -18,6 +18,8 @@ import (
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/bus"
 	"github.com/bellhop-io/bellhop/internal/engine"
+	"github.com/bellhop-io/bellhop/internal/store/postgres"
+	"github.com/bellhop-io/bellhop/internal/store/postgres/pgtest"
 	"github.com/bellhop-io/bellhop/internal/store/sqlite"
 )
 
@@ -29,9 +31,25 @@ type modelStore struct {
 	fresh func(t *testing.T, clock bellhop.Clock) (open func() *bellhop.Store, remove func())
 	// proves: a store that was opened again knows that who had it before is dead.
 	proves bool
+	// walks is how many the short form takes.
+	walks int
 }
 
-var modelStores = []modelStore{{name: "sqlite", fresh: freshSQLite, proves: true}}
+var modelStores = []modelStore{
+	{name: "sqlite", fresh: freshSQLite, proves: true, walks: 20},
+	{name: "postgres", fresh: freshPostgres, walks: 5},
+}
+
+func freshPostgres(t *testing.T, clock bellhop.Clock) (open func() *bellhop.Store, remove func()) {
+	url := pgtest.URL(t)
+	return func() *bellhop.Store {
+		store, err := postgres.Open(t.Context(), postgres.Options{URL: url, Clock: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}, func() {}
+}
 
 func freshSQLite(t *testing.T, clock bellhop.Clock) (open func() *bellhop.Store, remove func()) {
 	dir, err := os.MkdirTemp(t.TempDir(), "")
@@ -51,30 +69,39 @@ func freshSQLite(t *testing.T, clock bellhop.Clock) (open func() *bellhop.Store,
 // rules in memory, and compares them after every step. In its short form it
 // takes the same steps each time; BELLHOP_MODEL=N takes N random walks.
 func TestModel(t *testing.T) {
-	checks, seed, steps := "20", "1", "120"
-	if n, err := strconv.Atoi(os.Getenv("BELLHOP_MODEL")); err == nil && n > 0 {
-		checks, seed = strconv.Itoa(n), "0"
-	}
-	said := map[string]bool{}
-	flag.Visit(func(f *flag.Flag) { said[f.Name] = true })
-	for name, value := range map[string]string{"rapid.checks": checks, "rapid.seed": seed, "rapid.steps": steps, "rapid.nofailfile": "true"} {
-		if said[name] || said["rapid.failfile"] {
-			continue
-		}
-		before := flag.Lookup(name).Value.String()
-		if err := flag.Set(name, value); err != nil {
-			t.Fatal(err)
-		}
-		defer flag.Set(name, before)
-	}
 	for _, kind := range modelStores {
 		t.Run(kind.name, func(t *testing.T) {
+			checks, seed := kind.walks, "1"
+			if n, err := strconv.Atoi(os.Getenv("BELLHOP_MODEL")); err == nil && n > 0 {
+				checks, seed = n, "0"
+			}
+			setFlags(t, map[string]string{
+				"rapid.checks": strconv.Itoa(checks), "rapid.seed": seed, "rapid.steps": "120", "rapid.nofailfile": "true",
+			})
 			rapid.Check(t, func(rt *rapid.T) {
 				m := newModelled(t, rt, kind)
 				defer m.close()
 				rt.Repeat(m.actions())
 			})
 		})
+	}
+}
+
+// setFlags sets flags for a test, but those that were given.
+func setFlags(t *testing.T, values map[string]string) {
+	t.Helper()
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, value := range values {
+		if given[name] {
+			continue
+		}
+		f := flag.Lookup(name)
+		before := f.Value.String()
+		if err := f.Value.Set(value); err != nil { // not flag.Set, after which it would count as given
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Value.Set(before) })
 	}
 }
 
