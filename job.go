@@ -99,13 +99,13 @@ const DefaultMaxOutput = 10 << 20
 type Retries struct {
 	Max     int           `json:"max"`     // attempts after the first; 0 = none
 	Backoff time.Duration `json:"backoff"` // before the first of them
-	// Factor is what the pause is multiplied by each time, 1 to 10; it never
+	// Factor is what the pause is multiplied by each time, 1 to 10 (0 = 2); it never
 	// becomes longer than an hour, or than Backoff if that is longer.
 	Factor float64 `json:"factor"`
 	// Jitter is by how much of itself a pause is lengthened at random, 0 to 1.
 	Jitter float64 `json:"jitter"`
 	// On holds the exit statuses after which it is tried again, and the words
-	// timeout and not_started; empty = every failure with an exit status.
+	// timeout and not_started; empty = every failure of what was started.
 	On []string `json:"on,omitempty"`
 }
 

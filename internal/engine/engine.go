@@ -161,6 +161,7 @@ func (e *Engine) Stop() {
 	}
 	e.stop()
 	e.stopped.Wait()
+	e.leading.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := e.store.Cluster.Beat(ctx, e.server, 0); err != nil {

@@ -30,6 +30,10 @@ func (e *Engine) beat(ctx context.Context) error {
 }
 
 func (e *Engine) lead(ctx context.Context) error {
+	if e.only.Load() != nil { // gone in a moment: it takes no role from anybody
+		e.leading.Store(true)
+		return nil
+	}
 	leading, err := e.store.Cluster.Lead(ctx, bellhop.RoleKeeper, e.server, beatFor)
 	if err == nil && e.leading.Swap(leading) != leading {
 		e.log.Debug("the keeper's role", "server", e.server, "mine", leading)
