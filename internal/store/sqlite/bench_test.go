@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -19,7 +20,12 @@ func benchJob() bellhop.Job {
 
 func openBench(b *testing.B) *bellhop.Store {
 	b.Helper()
-	s, err := sqlite.Open(context.Background(), sqlite.Options{Path: filepath.Join(b.TempDir(), "bench.db")})
+	return openBenchAt(b, filepath.Join(b.TempDir(), "bench.db"))
+}
+
+func openBenchAt(b *testing.B, path string) *bellhop.Store {
+	b.Helper()
+	s, err := sqlite.Open(context.Background(), sqlite.Options{Path: path})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -120,9 +126,9 @@ func BenchmarkWork(b *testing.B) {
 	}
 }
 
-func benchWork(b *testing.B, limit, size int) {
-	ctx := context.Background()
-	s, digest := openBench(b), benchJob().Digest()
+// fillBench submits b.N runs.
+func fillBench(b *testing.B, s *bellhop.Store, digest string, limit int) {
+	b.Helper()
 	for i := 0; i < b.N; {
 		var subs []bellhop.Submission
 		for ; i < b.N && len(subs) < 1000; i++ {
@@ -132,6 +138,26 @@ func benchWork(b *testing.B, limit, size int) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// noOps are the ends of runs that had nothing to do.
+func noOps(runs []bellhop.ClaimedRun, now time.Time) []bellhop.Ending {
+	ends := make([]bellhop.Ending, len(runs))
+	for i, r := range runs {
+		zero := 0
+		ends[i] = bellhop.Ending{
+			Ref: bellhop.LeaseRef{Run: r.Run.ID, Lease: r.Lease}, Now: now, End: bellhop.EndSucceeded, ExitStatus: &zero,
+			State: bellhop.Succeeded, Report: bellhop.ReportOutcome,
+			Verdict: func(bellhop.State) bellhop.Verdict { return bellhop.Success },
+		}
+	}
+	return ends
+}
+
+func benchWork(b *testing.B, limit, size int) {
+	ctx := context.Background()
+	s, digest := openBench(b), benchJob().Digest()
+	fillBench(b, s, digest, limit)
 	b.ReportAllocs()
 	b.ResetTimer()
 	before := cpu(b)
@@ -148,17 +174,8 @@ func benchWork(b *testing.B, limit, size int) {
 					errs <- err
 					return
 				}
-				ends := make([]bellhop.Ending, len(runs))
-				for i, r := range runs {
-					zero := 0
-					ends[i] = bellhop.Ending{
-						Ref: bellhop.LeaseRef{Run: r.Run.ID, Lease: r.Lease}, Now: now, End: bellhop.EndSucceeded, ExitStatus: &zero,
-						State: bellhop.Succeeded, Report: bellhop.ReportOutcome,
-						Verdict: func(bellhop.State) bellhop.Verdict { return bellhop.Success },
-					}
-				}
-				if len(ends) > 0 {
-					if _, err := s.Queue.Finish(ctx, ends); err != nil {
+				if len(runs) > 0 {
+					if _, err := s.Queue.Finish(ctx, noOps(runs, now)); err != nil {
 						errs <- err
 						return
 					}
@@ -174,4 +191,105 @@ func benchWork(b *testing.B, limit, size int) {
 		}
 	}
 	perRun(b, before)
+}
+
+// BenchmarkHistory works on a store that has run many runs already.
+func BenchmarkHistory(b *testing.B) {
+	for _, history := range []int{0, 1_000_000} {
+		b.Run(fmt.Sprint(history), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "bench.db")
+			s, digest := openBenchAt(b, path), benchJob().Digest()
+			if _, err := s.Queue.Submit(ctx, []bellhop.Submission{benchSubmission(digest, -1, 0)}); err != nil {
+				b.Fatal(err)
+			}
+			if err := s.Admin.Close(); err != nil {
+				b.Fatal(err)
+			}
+			execSQL(b, path, fmt.Sprintf(`DELETE FROM queue; WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT %d)
+  INSERT INTO run SELECT i, job, definition, created + i, NULL, NULL, 0, principal, NULL, ask, args FROM n, run WHERE id = 1 AND %[1]d > 0`, history))
+			execSQL(b, path, `INSERT INTO ended SELECT id, 4, 1, 0, 1, 1, 1, 0, 0, 0, created, 0, created, created, 'r', NULL, NULL, NULL FROM run`)
+			execSQL(b, path, `INSERT INTO report SELECT id << 20, 0, 1, 2, 2, 0, created, created, created, principal, NULL, NULL, NULL, NULL FROM run`)
+			execSQL(b, path, `INSERT INTO key SELECT 'history:' || printf('%012d', id), id, created, NULL FROM run WHERE id > 1`)
+			s = openBenchAt(b, path)
+			fillBench(b, s, digest, 0)
+			b.ResetTimer()
+			benchClaims(b, s, 16)
+		})
+	}
+}
+
+// benchClaims claims and ends all runs, and reports what a claim takes.
+func benchClaims(b *testing.B, s *bellhop.Store, size int) {
+	b.Helper()
+	var took time.Duration
+	claims := 0
+	for left := b.N; left > 0; claims++ {
+		now := time.Now()
+		runs, _, err := s.Queue.Claim(ctx, bellhop.ClaimRequest{Runner: "r", N: size, Now: now, Lease: time.Minute})
+		if err != nil {
+			b.Fatal(err)
+		}
+		took += time.Since(now)
+		left -= len(runs)
+		if _, err := s.Queue.Finish(ctx, noOps(runs, now)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(took.Microseconds())/float64(claims), "us/claim")
+}
+
+// BenchmarkClaimWhileForgetting reports the waits of claims while old runs,
+// each with a little output, are deleted as fast as can be.
+func BenchmarkClaimWhileForgetting(b *testing.B) {
+	s, digest := openBench(b), benchJob().Digest()
+	const old = 20_000
+	var ids []bellhop.RunID
+	for len(ids) < old {
+		var subs []bellhop.Submission
+		for i := range 500 {
+			subs = append(subs, benchSubmission(digest, int64(-1-len(ids)-i), 0))
+		}
+		if _, err := s.Queue.Submit(ctx, subs); err != nil {
+			b.Fatal(err)
+		}
+		runs, _, err := s.Queue.Claim(ctx, bellhop.ClaimRequest{N: 500, Now: time.Now(), Lease: time.Minute})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ends := noOps(runs, time.Now())
+		for i := range ends {
+			ids = append(ids, ends[i].Ref.Run)
+			ends[i].Output = &bellhop.OutputBatch{Chunks: []bellhop.Chunk{{Seq: 1, Channel: bellhop.Stdout, Data: make([]byte, 2000)}}}
+		}
+		if _, err := s.Queue.Finish(ctx, ends); err != nil {
+			b.Fatal(err)
+		}
+	}
+	fillBench(b, s, digest, 0)
+	forgotten := make(chan time.Duration, 1)
+	go func() {
+		start := time.Now()
+		if _, err := s.Retention.Forget(ctx, ids, nil); err != nil {
+			b.Error(err)
+		}
+		forgotten <- time.Since(start)
+	}()
+	b.ResetTimer()
+	var waits []time.Duration
+	for range b.N {
+		now := time.Now()
+		runs, _, err := s.Queue.Claim(ctx, bellhop.ClaimRequest{Runner: "r", N: 1, Now: now, Lease: time.Minute})
+		if err != nil {
+			b.Fatal(err)
+		}
+		waits = append(waits, time.Since(now))
+		if _, err := s.Queue.Finish(ctx, noOps(runs, now)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	slices.Sort(waits)
+	b.ReportMetric(float64(waits[len(waits)/2].Microseconds()), "p50-us")
+	b.ReportMetric(float64(waits[len(waits)*99/100].Microseconds()), "p99-us")
+	b.ReportMetric(old/(<-forgotten).Seconds(), "forgotten/s")
 }

@@ -17,6 +17,15 @@ func Setting(s *bellhop.Store, pragma string) (n int64, err error) {
 	return n, err
 }
 
+// Turns returns how many transactions the writer has begun.
+func Turns(s *bellhop.Store) (n int) {
+	_ = s.Queue.(*db).do(context.Background(), func(t *tx) error {
+		n = int(t.q.serial)
+		return nil
+	})
+	return n
+}
+
 // Undone claims, and gives output to what was claimed before and asks for its
 // end, in a transaction that fails.
 func Undone(s *bellhop.Store, req bellhop.ClaimRequest, before []bellhop.ClaimedRun) {
@@ -215,6 +224,7 @@ func HotStatements() map[string][]string {
 		sqlOld:            {byID},
 		sqlEndedOutput:    {byID},
 		sqlForgetOutput:   {"USING PRIMARY KEY (run_id=?)"},
+		sqlForgetChunks:   {"USING PRIMARY KEY (run_id=? AND attempt=? AND seq=?)"},
 		sqlForgetRun:      {byID},
 		sqlForgetEnded:    {byID},
 		sqlForgetAsks:     {"USING PRIMARY KEY (run_id=?)"},

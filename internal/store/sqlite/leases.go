@@ -29,13 +29,7 @@ func newLeases(clock bellhop.Clock) *leases {
 	return &leases{clock: clock, held: map[bellhop.RunID]held{}}
 }
 
-func (l *leases) put(id bellhop.RunID, h held) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held[id] = h
-}
-
-// give puts the leases of a claim.
+// give notes the leases of a claim.
 func (l *leases) give(runs []bellhop.ClaimedRun, lease time.Duration) {
 	deadline := l.clock.Now().Add(lease)
 	l.mu.Lock()

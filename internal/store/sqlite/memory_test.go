@@ -140,6 +140,39 @@ func TestMemoryIsWhatTheFileHas(t *testing.T) {
 	}
 }
 
+// TestALargeOutputIsForgottenInPieces: a claim never waits for all of it.
+func TestALargeOutputIsForgottenInPieces(t *testing.T) {
+	s := withJob(t, filepath.Join(t.TempDir(), "store.db"))
+	submit(t, s, "k")
+	runs, _, err := s.Queue.Claim(ctx, bellhop.ClaimRequest{N: 1, Now: time.Now().Add(time.Second), Lease: time.Hour})
+	must(t, err)
+	ref := bellhop.LeaseRef{Run: 1, Lease: runs[0].Lease}
+	e := bellhop.Ending{Ref: ref, Now: time.Now(), End: bellhop.EndSucceeded, State: bellhop.Succeeded, Output: &bellhop.OutputBatch{Ref: ref}}
+	for i := range int64(100) {
+		e.Output.Chunks = append(e.Output.Chunks, bellhop.Chunk{Seq: i + 1, Channel: bellhop.Stdout, Offset: i << 16, Data: make([]byte, 1<<16)})
+	}
+	_, err = s.Queue.Finish(ctx, []bellhop.Ending{e})
+	must(t, err)
+	turns := sqlite.Turns(s)
+	n, err := s.Retention.Forget(ctx, nil, []bellhop.RunID{1})
+	must(t, err)
+	if turns = sqlite.Turns(s) - turns; n != 1 || turns < 6 {
+		t.Errorf("%d runs were changed in %d turns of the writer", n, turns)
+	}
+	if diff := sqlite.CheckMemory(s); diff != "" {
+		t.Error(diff)
+	}
+	chunks, err := s.Outputs.Output(ctx, 1, 0, 0, 1)
+	must(t, err)
+	run, err := s.Records.Run(ctx, 1)
+	must(t, err)
+	size, err := s.Retention.OutputSize(ctx)
+	must(t, err)
+	if len(chunks) != 0 || !run.OutputForgotten || size != 0 {
+		t.Errorf("%d chunks are left, forgotten: %v, size %d", len(chunks), run.OutputForgotten, size)
+	}
+}
+
 // TestTimesAreExactAfterARestart has clocks that go back for hours, before and
 // after a restart: lists by time have no index of their own (list.go).
 func TestTimesAreExactAfterARestart(t *testing.T) {

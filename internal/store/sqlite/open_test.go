@@ -75,7 +75,7 @@ func must(t testing.TB, err error) {
 }
 
 // execSQL changes a closed store behind its back.
-func execSQL(t *testing.T, path, query string) {
+func execSQL(t testing.TB, path, query string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	must(t, err)

@@ -12,8 +12,11 @@ const (
 	// By PRIMARY KEY each.
 	sqlOld = `SELECT r.id, j.service, j.name, e.finished, e.output FROM run r CROSS JOIN job j ON j.id = r.job LEFT JOIN ended e ON e.run_id = r.id
   WHERE r.id > ? ORDER BY r.id LIMIT ? + 0`
-	sqlEndedOutput    = `SELECT output FROM ended WHERE run_id = ?`
-	sqlForgetOutput   = `DELETE FROM output WHERE run_id = ?`
+	sqlEndedOutput  = `SELECT output FROM ended WHERE run_id = ?`
+	sqlForgetOutput = `DELETE FROM output WHERE run_id = ?`
+	sqlForgetChunks = `DELETE FROM output WHERE run_id = ?1 AND (attempt, seq) IN (SELECT attempt, seq FROM output WHERE run_id = ?1 ORDER BY attempt, seq LIMIT ?2 + 0)
+  RETURNING length(data)`
+	sqlLessOutput     = `UPDATE ended SET output = output - ? WHERE run_id = ?`
 	sqlSetForgotten   = `UPDATE ended SET output = -1 WHERE run_id = ?`
 	sqlForgetRun      = `DELETE FROM run WHERE id = ?`
 	sqlForgetEnded    = `DELETE FROM ended WHERE run_id = ?`
@@ -51,11 +54,13 @@ func (d *db) Old(ctx context.Context, after bellhop.RunID, n int) (runs []bellho
 	return runs, last, err
 }
 
-// forgetStep is how many runs are forgotten in one turn of the writer, and
-// forgetBytes how much output: others come in between.
+// In one turn of the writer are forgotten forgetStep runs with about
+// forgetBytes of output at most, or forgetChunks chunks of a run that has more:
+// others come in between.
 const (
-	forgetStep  = 16
-	forgetBytes = 4 << 20
+	forgetStep   = 16
+	forgetBytes  = 1 << 20
+	forgetChunks = 16
 )
 
 // Forget deletes runs, and the output of others, in small changes.
@@ -71,6 +76,9 @@ func (d *db) Forget(ctx context.Context, runs, output []bellhop.RunID) (n int, e
 		var done, changed int
 		err := d.do(ctx, func(t *tx) error {
 			done, changed = 0, 0
+			if some, err := t.forgetSome(int64(all[0])); some || err != nil {
+				return err
+			}
 			for size := int64(0); done < min(len(all), forgetStep) && size < forgetBytes; done++ {
 				did, bytes, err := t.forgetOne(int64(all[done]), whole[all[done]])
 				if err != nil {
@@ -90,6 +98,26 @@ func (d *db) Forget(ctx context.Context, runs, output []bellhop.RunID) (n int, e
 		n += changed
 	}
 	return n, nil
+}
+
+// forgetSome deletes a piece of a large output. When the server dies before
+// the rest has gone, the record still says how much that is.
+func (t *tx) forgetSome(id int64) (some bool, err error) {
+	bytes, err := t.number(sqlEndedOutput, id)
+	if err != nil || bytes <= forgetBytes {
+		return false, err
+	}
+	gone := int64(0)
+	err = t.query(sqlForgetChunks, func(r row) error {
+		gone += r.int(0)
+		return nil
+	}, id, int64(forgetChunks))
+	if err != nil || gone == 0 || gone >= bytes {
+		return false, err
+	}
+	t.outputSize -= gone
+	_, err = t.exec(sqlLessOutput, gone, id)
+	return true, err
 }
 
 // forgetOne deletes the output of an ended run, and the rest of it too when
@@ -133,6 +161,9 @@ func (t *tx) forgetOne(id int64, whole bool) (changed bool, bytes int64, err err
 
 // ForgetKeys deletes old keys among the n after a place.
 func (d *db) ForgetKeys(ctx context.Context, before time.Time, cursor string, n int) (next string, err error) {
+	if d.writer == nil {
+		return "", errReadOnly()
+	}
 	n = max(n, 1)
 	var old []string
 	seen := 0
@@ -151,9 +182,6 @@ func (d *db) ForgetKeys(ctx context.Context, before time.Time, cursor string, n 
 	}
 	if seen < n {
 		next = ""
-	}
-	if d.writer == nil {
-		return "", errReadOnly()
 	}
 	for part := range slices.Chunk(old, 8*forgetStep) { // a key that is there is never changed
 		err := d.do(ctx, func(t *tx) error {
@@ -206,8 +234,7 @@ const (
 )
 
 // Shrink gives pages that hold nothing any more back to the file system. Each
-// costs a move of a page that holds something, so a few hundred stay for
-// growth.
+// may cost the move of a page that holds something.
 func (d *db) Shrink(ctx context.Context) (more bool, err error) {
 	err = d.do(ctx, func(t *tx) error {
 		free, err := t.number(sqlFreePages)
