@@ -54,14 +54,11 @@ func (a *app) offer(cat *bellhop.Catalog) error {
 		for _, e := range s.Entries {
 			commands++
 			asked[e.Job] = true
-			text := cmp.Or(e.Pattern, e.Regex)
-			if e.Action == bellhop.ActionCancel {
-				text += " (cancels)"
-			}
+			text := cmp.Or(e.Pattern, e.Regex) + doing(e.Action)
 			if e.Delay > 0 {
 				text += fmt.Sprintf(" (after %s)", chat.Duration(e.Delay))
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", service, e.Job, chat.Clean(strings.Join(append([]string{text}, e.Aliases...), ", ")))
+			fmt.Fprintf(w, "%s\t%s\t%s\n", service, cmp.Or(e.Job, "(all)"), chat.Clean(strings.Join(append([]string{text}, e.Aliases...), ", ")))
 		}
 		for _, j := range s.Jobs {
 			if !asked[j.Name] {
@@ -86,4 +83,21 @@ func (a *app) schemaCommand() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// doing says what a command does to its job, when that is not to run it.
+func doing(a bellhop.Action) string {
+	switch a {
+	case bellhop.ActionCancel:
+		return " (cancels)"
+	case bellhop.ActionSuppress:
+		return " (suppresses)"
+	case bellhop.ActionUnsuppress:
+		return " (ends suppressions)"
+	case bellhop.ActionPause:
+		return " (pauses)"
+	case bellhop.ActionResume:
+		return " (resumes)"
+	}
+	return ""
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/bus"
+	pgbus "github.com/bellhop-io/bellhop/internal/bus/postgres"
 	"github.com/bellhop-io/bellhop/internal/config"
 	"github.com/bellhop-io/bellhop/internal/filelock"
 	"github.com/bellhop-io/bellhop/internal/store/postgres"
@@ -44,7 +45,12 @@ func (s *Server) openStore(ctx context.Context, cfg *Loaded) error {
 	// Another server of this store may run on this machine, out of another
 	// folder: its processes carry another mark.
 	s.mark = store.ID + "-" + folder
-	s.bus = &bus.Local{}
+	shared, err := pgbus.New(ctx, pgbus.Options{URL: cfg.Store.URL.Reveal(), Local: &bus.Local{}, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) { shared.Close() })
+	s.bus = shared
 	return nil
 }
 
