@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -125,12 +126,42 @@ func unpackAsk(b []byte, a *bellhop.Ask) error {
 	return nil
 }
 
-// encodeArgs returns the arguments as JSON with sorted keys, nil for none.
+// encodeArgs returns the arguments as JSON with sorted keys, nil for none. It
+// is written out because each submission comes through here, and reflection
+// takes longer than the rest of what is done for it outside of the writer.
 func encodeArgs(a bellhop.Args) ([]byte, error) {
 	if len(a) == 0 {
 		return nil, nil
 	}
-	return json.Marshal(a)
+	b := make([]byte, 0, 64)
+	for i, name := range slices.Sorted(maps.Keys(a)) {
+		b = append(appendText(append(b, "{,"[min(i, 1)]), name), ':')
+		v := a[name]
+		if !v.IsList() {
+			b = appendText(b, v.Text)
+			continue
+		}
+		b = append(b, '[')
+		for j, word := range v.List {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = appendText(b, word)
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}'), nil
+}
+
+// appendText writes a JSON string; what is not plain, encoding/json writes.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // texts can always be written
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 func decodeArgs(b []byte) (bellhop.Args, error) {

@@ -132,7 +132,8 @@ func recordTests() map[string]func(*fixture) {
 			all := f.manyRuns()
 			f.reopen()
 			hits := 0
-			for i := range 6 * 5 * 4 * 5 * 2 {
+			const ways = 6 * 5 * 4 * 5 * 2
+			for i := 0; i < ways; i += 7 { // every value of each, with many of the others
 				filter := bellhop.RunFilter{
 					Service: []string{"", "s0", "s1", "s2", "nope", "s1"}[i%6], Job: []string{"", "", "j0", "j1", "nope"}[i/6%5],
 					Principal: []string{"", "p1", "p4", "nope"}[i/30%4],
@@ -161,7 +162,7 @@ func recordTests() map[string]func(*fixture) {
 				f.same(fmt.Sprintf("pages of %+v", filter), got, want)
 				hits += len(want)
 			}
-			if hits < 1000 {
+			if hits < 500 {
 				f.Errorf("only %d hits: this test shows little", hits)
 			}
 		},
