@@ -47,6 +47,7 @@ func (c *rig) settle(open func() (*bellhop.Store, error)) {
 		}
 		a.run = id
 	}
+	c.toldAll(open)
 	for _, s := range c.servers {
 		s.proc.signal(syscall.SIGTERM)
 		if status := s.proc.wait(); status != 0 {
@@ -65,6 +66,43 @@ func (c *rig) settle(open func() (*bellhop.Store, error)) {
 	k.reports()
 	k.overlaps()
 	k.quiets()
+}
+
+// toldAll waits until no report is on its way: who was to be told was, and what
+// nobody was there for is kept for them.
+func (c *rig) toldAll(open func() (*bellhop.Store, error)) {
+	c.t.Helper()
+	store, err := open()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer store.Admin.Close()
+	c.long("every report is delivered or kept", func() bool {
+		for _, a := range c.asks {
+			if a.proc != nil || a.run == 0 {
+				continue
+			}
+			r, err := store.Records.Run(c.t.Context(), a.run)
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			rows, err := store.Outbox.Unread(c.t.Context(), r.AskedBy, "", 10*len(c.asks))
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			waiting := make(map[bellhop.RunID]bool)
+			for _, a := range c.asks {
+				if a.proc == nil {
+					waiting[a.run] = true
+				}
+			}
+			for _, row := range rows {
+				delete(waiting, row.Run)
+			}
+			return len(waiting) == 0 // all were asked for by one person
+		}
+		return true
+	})
 }
 
 // long waits for what may take several times as long as anything else.

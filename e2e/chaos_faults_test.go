@@ -12,15 +12,15 @@ import (
 	"github.com/bellhop-io/bellhop/internal/store/sqlite"
 )
 
-// jobs are those that a round asks for.
-var rigJobs = []string{"free", "one", "keyed", "pair", "keyed", "free", "pair"}
+// rigJobs are those that a round asks for, one after the other.
+var rigJobs = []string{"one", "pair", "keyed", "pair", "free", "one", "keyed", "pair"}
 
 // round asks for runs, has the trouble come, and returns when it is over.
 func (c *rig) round(name, faults string, trouble func()) {
 	c.t.Helper()
 	c.up(0, faults)
 	before := c.ends()
-	for i := range 9 {
+	for i := range 12 {
 		c.ask(0, rigJobs[i%len(rigJobs)], c.random.IntN(250))
 	}
 	trouble()
@@ -42,7 +42,7 @@ func (c *rig) moment(most time.Duration) { time.Sleep(time.Duration(c.random.Int
 
 // sqliteStore opens the store of a rig that has no other.
 func (c *rig) sqliteStore() (*bellhop.Store, error) {
-	return sqlite.Open(c.t.Context(), sqlite.Options{Path: c.servers[0].path("bellhop.db")})
+	return sqlite.OpenReadOnly(c.t.Context(), sqlite.Options{Path: c.servers[0].path("bellhop.db")})
 }
 
 // rigRounds is how often each trouble comes: once in the short form.
@@ -243,6 +243,6 @@ func TestChaosDiskFull(t *testing.T) {
 		})
 	}
 	c.settle(func() (*bellhop.Store, error) {
-		return sqlite.Open(t.Context(), sqlite.Options{Path: dir + "/bellhop.db"})
+		return sqlite.OpenReadOnly(t.Context(), sqlite.Options{Path: dir + "/bellhop.db"})
 	})
 }

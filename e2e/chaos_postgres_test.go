@@ -103,7 +103,7 @@ func (c *rig) both(name string, i int, faults string, trouble func()) {
 		}
 	}
 	before := c.ends()
-	for n := range 10 {
+	for n := range 12 {
 		c.ask(n%2, rigJobs[n%len(rigJobs)], c.random.IntN(250))
 	}
 	trouble()
