@@ -14,6 +14,7 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/bench"
+	"github.com/bellhop-io/bellhop/internal/store/postgres"
 	"github.com/bellhop-io/bellhop/internal/store/sqlite"
 )
 
@@ -102,7 +103,11 @@ func openForBench(ctx context.Context, url string) (*bench.Place, error) {
 	case url == "":
 		return nil, bellhop.Errorf(bellhop.Invalid, "--store is missing; name a file that does not exist yet, such as --store sqlite:bench.db")
 	case ok && (kind == "postgres" || kind == "postgresql"):
-		return nil, bellhop.Errorf(bellhop.Invalid, "--store: postgres comes later; this version of Bellhop has sqlite:PATH, such as sqlite:bench.db")
+		t, err := postgres.OpenTemporary(ctx, postgres.Options{URL: url})
+		if err != nil {
+			return nil, err
+		}
+		return &bench.Place{Store: t.Store, Sync: t.Sync, Remove: t.Remove}, nil
 	case !ok || kind != "sqlite":
 		return nil, bellhop.Errorf(bellhop.Invalid, "--store: %.20q is not a store that is known; write sqlite:PATH, such as sqlite:bench.db", kind) // what follows may hold a password
 	case path == "" || path == ":memory:" || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "?\x00"):

@@ -23,7 +23,7 @@ var edges = []edge{
 		"the composition root is the one place that knows every adapter"},
 	{"internal/cli", []string{
 		"internal/server", "internal/chat", "internal/chat/console", "internal/web/api", "internal/config",
-		"internal/runner/watchdog", "internal/store/sqlite", "internal/engine", "internal/bus", "internal/bench"},
+		"internal/runner/watchdog", "internal/store/sqlite", "internal/store/postgres", "internal/engine", "internal/bus", "internal/bench"},
 		"verbs start a server, speak to one over its API, or read the store when there is none"},
 	{"internal/bench", []string{"internal/engine", "internal/runner", "internal/runner/watchdog", "internal/executor/shell", "internal/bus"},
 		"it measures the real parts, put together as the server has them; the store it is handed"},

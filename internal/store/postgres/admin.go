@@ -27,7 +27,7 @@ func (d *db) Backup(_ context.Context, path string) error {
 	if folder := filepath.Dir(path); !isFolder(folder) {
 		return bellhop.Errorf(bellhop.NotFound, "backup %s: the folder %s does not exist; make it first", path, folder)
 	}
-	return bellhop.Errorf(bellhop.Invalid, "a store on Postgres is backed up by Postgres; run: pg_dump --schema=%s --format=custom --file=%s %s", schema, path, d.name)
+	return bellhop.Errorf(bellhop.Invalid, "a store on Postgres is backed up by Postgres; run: pg_dump --schema=%s --format=custom --file=%s %s", d.schema, path, d.name)
 }
 
 func isFolder(path string) bool {

@@ -29,6 +29,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -51,10 +52,13 @@ type Options struct {
 	// clock, which is what servers that share a store need.
 	Clock bellhop.Clock
 	Log   *slog.Logger // nil = none
+	// schema is where the store is; "" = mainSchema.
+	schema string
 }
 
 // WithDefaults returns a copy with the defaults filled in, but for Clock.
 func (o Options) WithDefaults() Options {
+	o.schema = cmp.Or(o.schema, mainSchema)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -64,6 +68,7 @@ func (o Options) WithDefaults() Options {
 // db is every port of the store.
 type db struct {
 	name   string // of the database, for people: no password in it
+	schema string
 	config *pgxpool.Config
 	log    *slog.Logger
 	clock  bellhop.Clock // for pauses
@@ -101,7 +106,8 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &db{name: name, config: config, log: o.Log, clock: bellhop.SystemClock{}, given: o.Clock, slot: int16(rand.IntN(16))}
+	config.ConnConfig.RuntimeParams["search_path"] = o.schema
+	d := &db{name: name, schema: o.schema, config: config, log: o.Log, clock: bellhop.SystemClock{}, given: o.Clock, slot: int16(rand.IntN(16))}
 	defer func() {
 		if err != nil {
 			_ = d.Close()
@@ -143,7 +149,7 @@ func parse(url string) (config *pgxpool.Config, name string, err error) {
 	}
 	for setting, value := range map[string]string{
 		"application_name": "bellhop",
-		"search_path":      schema,
+		"search_path":      mainSchema,
 		// What is looked up is found by an index, whatever the statistics of
 		// tables say that were empty a moment ago.
 		"enable_seqscan":    "off",

@@ -22,16 +22,16 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// schema is where everything is, so that a database may hold other things.
-const schema = "bellhop"
+// mainSchema is where everything is, so that a database may hold other things.
+const mainSchema = "bellhop"
 
 // oldest is the oldest Postgres that will do, as server_version_num has it.
 const oldest = 150000
 
 const (
 	sqlServer     = `SELECT current_setting('server_version_num')::int, current_setting('synchronous_commit'), current_setting('fsync')`
-	sqlHasSchema  = `SELECT to_regnamespace('` + schema + `') IS NOT NULL`
-	sqlMakeSchema = `CREATE SCHEMA IF NOT EXISTS ` + schema
+	sqlHasSchema  = `SELECT to_regnamespace($1) IS NOT NULL`
+	sqlMakeSchema = `CREATE SCHEMA IF NOT EXISTS `
 	sqlNewID      = `INSERT INTO meta (name, value) VALUES ('id', $1) ON CONFLICT DO NOTHING`
 	sqlStoreID    = `SELECT value FROM meta WHERE name = 'id'`
 	sqlMigrateOn  = `SELECT pg_advisory_lock($1::int, 0)`
@@ -68,11 +68,11 @@ func (d *db) prepare(ctx context.Context) (id string, err error) {
 	}
 	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), sqlMigrateOff, lockClassMigrate) }()
 	var there bool
-	if err := conn.QueryRow(ctx, sqlHasSchema).Scan(&there); err != nil {
+	if err := conn.QueryRow(ctx, sqlHasSchema, d.schema).Scan(&there); err != nil {
 		return "", err
 	}
 	if !there {
-		if _, err := conn.Exec(ctx, sqlMakeSchema); err != nil {
+		if _, err := conn.Exec(ctx, sqlMakeSchema+d.schema); err != nil {
 			return "", err
 		}
 	}

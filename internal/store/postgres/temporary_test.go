@@ -1,0 +1,33 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/postgres"
+	"github.com/bellhop-io/bellhop/internal/store/postgres/pgtest"
+)
+
+// TestATemporaryStoreLeavesNothing: beside a store, and after itself.
+func TestATemporaryStoreLeavesNothing(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	for range 2 { // the second time would find what the first one left
+		tmp, err := postgres.OpenTemporary(t.Context(), postgres.Options{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(tmp.Sync, "synchronous_commit=on") {
+			t.Errorf("the mode is %q", tmp.Sync)
+		}
+		runs, err := tmp.Store.Records.Runs(t.Context(), bellhop.RunFilter{})
+		if err != nil || len(runs) > 0 {
+			t.Errorf("it holds %v, %v", runs, err)
+		}
+		if err := tmp.Remove(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pgtest.Exec(t, url, `DO $$ BEGIN ASSERT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname LIKE 'bellhop%'); END $$`)
+}
