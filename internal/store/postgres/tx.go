@@ -162,6 +162,7 @@ func (d *db) attempt(ctx context.Context, fn func(*tx) error) error {
 	if t.xid == nil {
 		return err
 	}
+	conn.Release() // or all connections might be held by those who wait for another one
 	switch d.fate(ctx, *t.xid) {
 	case "committed":
 		return nil
