@@ -184,7 +184,9 @@ func (e *Engine) knownHolds() []bellhop.Hold {
 	if known == nil {
 		return nil
 	}
-	if age := e.clock.Now().Sub(known.at); e.store.Shared && (age > holdsFresh || age < 0) && e.holds.reading.CompareAndSwap(false, true) {
+	age := e.clock.Now().Sub(known.at)
+	stale := age < 0 || e.store.Shared && age > holdsFresh // before it was read, more may have been open
+	if stale && e.holds.reading.CompareAndSwap(false, true) {
 		e.stopped.Go(func() {
 			defer e.holds.reading.Store(false)
 			ctx, cancel := context.WithTimeout(context.Background(), 10*holdsFresh)

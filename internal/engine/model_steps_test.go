@@ -148,6 +148,7 @@ func (m *modelled) jump() {
 }
 
 func (m *modelled) pass(wall, mono time.Duration) {
+	m.jumped = m.jumped || wall < 0
 	m.now, m.world.mono = m.now.Add(wall), m.world.mono.Add(mono)
 	m.wall.set(m.now)
 	m.mono.set(m.world.mono)

@@ -36,8 +36,8 @@ type modelStore struct {
 }
 
 var modelStores = []modelStore{
-	{name: "sqlite", fresh: freshSQLite, proves: true, walks: 20},
-	{name: "postgres", fresh: freshPostgres, walks: 5},
+	{name: "sqlite", fresh: freshSQLite, proves: true, walks: 16},
+	{name: "postgres", fresh: freshPostgres, walks: 4},
 }
 
 func freshPostgres(t *testing.T, clock bellhop.Clock) (open func() *bellhop.Store, remove func()) {
@@ -76,7 +76,7 @@ func TestModel(t *testing.T) {
 				checks, seed = n, "0"
 			}
 			setFlags(t, map[string]string{
-				"rapid.checks": strconv.Itoa(checks), "rapid.seed": seed, "rapid.steps": "120", "rapid.nofailfile": "true",
+				"rapid.checks": strconv.Itoa(checks), "rapid.seed": seed, "rapid.steps": "100", "rapid.nofailfile": "true",
 			})
 			rapid.Check(t, func(rt *rapid.T) {
 				m := newModelled(t, rt, kind)
@@ -137,6 +137,7 @@ type modelled struct {
 	catalog    *bellhop.Catalog
 	focus      []string // of a walk: few jobs, so that its runs meet
 	envs       []string
+	jumped     bool // the clock has gone back, after which receipts know holds a little late
 	wall, mono *handClock
 	open       func() *bellhop.Store
 	remove     func()
@@ -275,7 +276,7 @@ func (m *modelled) accept(got *bellhop.Accepted, a asked) *mrun {
 	if got.Run != r.id || got.How != how || !got.Start.Equal(r.start) {
 		m.t.Fatalf("accepted as %+v; want %s %s at %s", got, how, r, r.start)
 	}
-	if held := m.held(r.job, r.args, latest(m.now, r.start)); (got.Hold != nil) != held {
+	if held := m.held(r.job, r.args, latest(m.now, r.start)); !m.jumped && (got.Hold != nil) != held {
 		m.t.Fatalf("%s: the receipt tells of hold %+v; want one: %t", r, got.Hold, held)
 	}
 	return r
