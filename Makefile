@@ -29,3 +29,6 @@ fuzz: ## each fuzz test for FUZZTIME (20s)
 
 bench: ## all benchmarks
 	go test ./... -run '^$$' -bench . -benchmem
+
+measure: build ## bellhop bench in bin/: submits, work, latency, commands (docs/performance.md)
+	bin/bellhop bench --store sqlite:bin/bench.db

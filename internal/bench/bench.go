@@ -69,7 +69,8 @@ type Line struct {
 	Note  string  `json:"note,omitempty"`
 }
 
-// Run measures, prints, and removes the store, whatever happens.
+// Run measures, prints, and removes the store, whatever happens. When ctx ends
+// first, the error is ctx.Err().
 func Run(ctx context.Context, o Options) (err error) {
 	if err := o.check(); err != nil {
 		return err
@@ -96,7 +97,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer h.close()
 	for _, shape := range []func(context.Context) error{h.history, h.submits, h.works, h.latencies, h.execs} {
 		if err := shape(ctx); ctx.Err() != nil { // what else went wrong then is its consequence
-			return context.Cause(ctx)
+			return ctx.Err()
 		} else if err != nil {
 			return err
 		}

@@ -196,7 +196,8 @@ func TestAnInterruptedBenchRemovesItsStore(t *testing.T) {
 	t.Setenv(asWatchdog, "1")
 	for _, at := range []string{"submit", "work", "latency", "exec", "history"} {
 		t.Run(at, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, interrupt := context.WithCancelCause(t.Context())
+			cancel := func() { interrupt(errors.New("as by a signal")) }
 			defer cancel()
 			p := &place{t: t}
 			o := bench.Options{
@@ -216,8 +217,8 @@ func TestAnInterruptedBenchRemovesItsStore(t *testing.T) {
 			case "history":
 				o.History = never
 			}
-			if err := bench.Run(ctx, o); !errors.Is(err, context.Canceled) {
-				t.Errorf("ended with %v", err)
+			if err := bench.Run(ctx, o); err != context.Canceled {
+				t.Errorf("ended with %v, want context.Canceled itself", err)
 			}
 			if p.removed != 1 {
 				t.Errorf("the store was removed %d times, want once", p.removed)
