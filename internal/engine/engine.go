@@ -98,9 +98,7 @@ func (e *Engine) Activate(ctx context.Context, cat *bellhop.Catalog) error {
 		}
 	}
 	e.active.Store(next)
-	if err := e.readHolds(ctx); err != nil {
-		e.log.Warn("reading what keeps runs back", "error", err) // it is told by receipts, and obeyed by the store
-	}
+	e.knowHolds(ctx)
 	return nil
 }
 

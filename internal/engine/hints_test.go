@@ -23,6 +23,7 @@ func TestHints(t *testing.T) {
 	}
 	accept := func() { id = h.run(alice, ask("example", "stubborn", "a")).Run }
 	begin := func() { accept(); c = h.claim(1)[0] }
+	pause := func() { h.holds(alice, built(bellhop.ActionPause, "example", "")) }
 	run := "run"
 	tests := []struct {
 		name   string
@@ -45,10 +46,24 @@ func TestHints(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{bellhop.TopicQueue, bellhop.TopicCancel, bellhop.TopicOutbox, run}},
+		{"a pause", accept, pause, nil},
+		{"a pause that ends", func() { accept(); pause() }, func() { h.holds(alice, built(bellhop.ActionResume, "example", "")) }, []string{bellhop.TopicQueue}},
+		{"no pause that ends", accept, func() { h.holds(alice, built(bellhop.ActionResume, "example", "")) }, nil},
+		{"a deadline", func() { h.run(alice, ask("example", "urgent", "b")) }, func() {
+			h.store.Queue = inAnHour{h.store.Queue}
+			if _, err := h.Expire(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{bellhop.TopicQueue, bellhop.TopicOutbox, run}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h = newHouse(t)
+			cat := catalog()
+			cat.Services[0].Jobs = append(cat.Services[0].Jobs, job("example", "urgent", func(j *bellhop.Job) { j.Deadline = time.Minute }))
+			if err := h.Activate(t.Context(), cat); err != nil {
+				t.Fatal(err)
+			}
 			tt.before()
 			heard := map[string]<-chan struct{}{}
 			for _, topic := range []string{bellhop.TopicQueue, bellhop.TopicCancel, bellhop.TopicOutbox} {
@@ -158,4 +173,11 @@ func TestOwnRunsThatEndedAreForgotten(t *testing.T) {
 	if len(q.only) != 1 || q.only[0] != last {
 		t.Errorf("looks for %v, want %s alone", q.only, last)
 	}
+}
+
+// inAnHour is a queue that has an hour more go by before it looks for deadlines.
+type inAnHour struct{ bellhop.Queue }
+
+func (q inAnHour) Expire(ctx context.Context, now time.Time, n int, reason string) ([]bellhop.RunID, time.Time, error) {
+	return q.Queue.Expire(ctx, now.Add(time.Hour), n, reason)
 }

@@ -58,7 +58,7 @@ func (e *Engine) putHold(ctx context.Context, key string, h bellhop.Hold) ([]bel
 	if err != nil {
 		return nil, notAccepted(err)
 	}
-	e.heldAnew(ctx)
+	e.knowHolds(ctx)
 	return []bellhop.Hold{h}, nil
 }
 
@@ -85,7 +85,10 @@ func (e *Engine) release(ctx context.Context, inv *bellhop.Invocation, kind bell
 	if err != nil {
 		return nil, notAccepted(err)
 	}
-	e.heldAnew(ctx)
+	e.knowHolds(ctx)
+	if len(ended) > 0 {
+		e.bus.Publish(bellhop.TopicQueue)
+	}
 	return ended, nil
 }
 
@@ -208,12 +211,11 @@ func (e *Engine) readHolds(ctx context.Context) error {
 	return err
 }
 
-// heldAnew tells everybody that something else keeps runs back now.
-func (e *Engine) heldAnew(ctx context.Context) {
+// knowHolds has the next receipt know what was just changed.
+func (e *Engine) knowHolds(ctx context.Context) {
 	if err := e.readHolds(ctx); err != nil {
 		e.log.Warn("reading what keeps runs back", "error", err)
 	}
-	e.bus.Publish(bellhop.TopicQueue)
 }
 
 // lastHold returns what keeps a run back from the given time on, nil if

@@ -261,3 +261,69 @@ func TestOnlyTheKeeperSweeps(t *testing.T) {
 		}
 	})
 }
+
+// On a real store, and by two servers that both believe to be the keeper.
+func TestTwoKeepersDoNoHarm(t *testing.T) {
+	h := newHouse(t)
+	clock := &handClock{at: noon}
+	cat := catalog()
+	cat.Keep = bellhop.Keep{Runs: 90 * day, Output: 30 * day}
+	var keepers []*engine.Engine
+	for range 2 {
+		e := engine.New(engine.Options{Store: h.store, Bus: h.bus, Clock: clock})
+		if err := e.Activate(t.Context(), cat); err != nil {
+			t.Fatal(err)
+		}
+		keepers = append(keepers, e)
+	}
+	h.Engine = keepers[0]
+	end := func(n int) (ids []bellhop.RunID) {
+		for i := range n {
+			ids = append(ids, h.run(alice, ask("example", "free", fmt.Sprint(i))).Run)
+		}
+		for _, c := range h.claim(n) {
+			out := &bellhop.OutputBatch{Ref: ref(c), Attempt: 1, Chunks: []bellhop.Chunk{{Seq: 1, Attempt: 1, Channel: bellhop.Stdout, Data: []byte("x")}}}
+			if err := h.Finish(t.Context(), ref(c), bellhop.Outcome{End: bellhop.EndSucceeded}, out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return ids
+	}
+	oldest := end(150)
+	clock.set(noon.Add(60 * day))
+	older := end(150)
+	clock.set(noon.Add(89 * day))
+	newest := end(3)
+	waits := h.run(alice, ask("example", "deploy", "a")).Run
+	clock.set(noon.Add(91 * day))
+	var both sync.WaitGroup
+	for _, e := range keepers {
+		both.Go(func() {
+			if err := e.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	for _, id := range oldest {
+		if _, err := h.store.Records.Run(t.Context(), id); bellhop.CodeOf(err) != bellhop.NotFound {
+			t.Fatalf("%s is still there: %v", id, err)
+		}
+	}
+	for _, id := range older {
+		if r := h.get(id); !r.OutputForgotten || r.State != bellhop.Succeeded {
+			t.Fatalf("an older run is %+v", r)
+		}
+	}
+	for _, id := range newest {
+		if h.get(id).OutputForgotten {
+			t.Fatalf("the output of %s is gone", id)
+		}
+	}
+	if r := h.get(waits); r.State != bellhop.Waiting {
+		t.Errorf("one that waits is %s", r.State)
+	}
+	if size, err := h.store.Retention.OutputSize(t.Context()); err != nil || size != 3 {
+		t.Errorf("%d bytes of output are left, %v", size, err)
+	}
+}
