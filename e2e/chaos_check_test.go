@@ -18,11 +18,15 @@ import (
 // promises.
 func (c *rig) settle(open func() (*bellhop.Store, error)) {
 	c.t.Helper()
-	c.step(3 * time.Hour) // what was put off by a clock that ran ahead begins as well
-	for i, s := range c.servers {
+	for _, s := range c.servers {
 		if s.proc != nil && !s.proc.ended() {
 			s.proc.kill9()
 		}
+	}
+	// What was put off by a clock that ran ahead begins as well, and what a dead
+	// server has taken to deliver is given to others.
+	c.step(3 * time.Hour)
+	for i := range c.servers {
 		c.up(i, "")
 	}
 	c.long("every ask is accepted", func() bool { return len(c.pending()) == 0 })
