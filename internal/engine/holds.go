@@ -37,12 +37,24 @@ func (e *Engine) pause(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.
 	}
 	for _, h := range there {
 		if h.Args.Equal(inv.Args) && h.Open(now) {
-			return []bellhop.Hold{h}, nil
+			return []bellhop.Hold{h}, e.noteKey(ctx, inv, h, now)
 		}
 	}
 	h := newHold(bellhop.HoldPause, inv, now)
 	h.From = now
 	return e.putHold(ctx, inv.Key, h)
+}
+
+// noteKey has the store know a key by which nothing was changed, so that it
+// changes nothing later either: it ends what is not there. A key that is known
+// already, since it made the hold, is left as it is.
+func (e *Engine) noteKey(ctx context.Context, inv *bellhop.Invocation, h bellhop.Hold, now time.Time) error {
+	f := bellhop.HoldFilter{ID: h.ID, Kind: bellhop.HoldSuppress, Service: h.Service}
+	_, err := e.store.Holds.EndHolds(ctx, inv.Key, f, inv.Person.Principal(), now)
+	if bellhop.CodeOf(err) == bellhop.Unavailable {
+		return notAccepted(err)
+	}
+	return nil
 }
 
 func newHold(kind bellhop.HoldKind, inv *bellhop.Invocation, now time.Time) bellhop.Hold {

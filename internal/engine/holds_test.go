@@ -131,6 +131,27 @@ func TestTheSameKeyHoldsOnce(t *testing.T) {
 	}
 }
 
+// By a key that was answered with somebody else's pause nothing is paused
+// later, when that has ended.
+func TestAPauseThatWasThereIsNotMadeLater(t *testing.T) {
+	h := newHouse(t)
+	h.holds(alice, built(bellhop.ActionPause, "example", "deploy"))
+	mine := built(bellhop.ActionPause, "example", "deploy")
+	mine.Key = "mine"
+	for range 2 {
+		if got := h.holds(bob, mine); len(got) != 1 || got[0].By != "alice" {
+			t.Fatalf("%+v", got)
+		}
+	}
+	h.holds(alice, built(bellhop.ActionResume, "example", "deploy"))
+	if got, err := h.do(bob, mine); err == nil {
+		t.Errorf("paused anew: %+v", got)
+	}
+	if all := h.holds(bob, built(bellhop.ActionSuppressions, "", "")); len(all) != 0 {
+		t.Errorf("there is %+v", all)
+	}
+}
+
 func TestWhoMayHold(t *testing.T) {
 	h := newHouse(t)
 	there := h.holds(alice, suppress("secret", "deploy", "", "2h"))[0]

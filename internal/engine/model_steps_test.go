@@ -203,7 +203,28 @@ func (m *modelled) check() {
 			}
 		}
 	}
+	m.checkHolds()
 	m.checkReports()
+}
+
+// checkHolds compares what keeps runs back, now and later.
+func (m *modelled) checkHolds() {
+	holds, err := m.store.Holds.Holds(m.ctx(), bellhop.HoldFilter{}, m.now)
+	m.ok(err)
+	var want, got []int64
+	for _, h := range m.holds {
+		if !h.Over(m.now) {
+			want = append(want, h.ID)
+		}
+	}
+	for _, h := range holds {
+		got = append(got, h.ID)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		m.t.Fatalf("there are the holds %v, want %v", got, want)
+	}
 }
 
 // checkReports wants one outcome for each ask of a run that is over, and none
