@@ -12,13 +12,6 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Phases of a row in waiting.
-const (
-	phaseReady = 0
-	phaseLimit = 1 // kept back by its limit
-	phaseHold  = 2 // kept back by a hold
-)
-
 // Small numbers for words. They are in stores that exist: a word keeps its
 // number for ever, and a new one goes to the end. The schema's index
 // outcome_bad names that of Succeeded, 4.

@@ -24,7 +24,8 @@ const (
 	sqlNextReport = `SELECT greatest(p.due, p.taken_until) FROM report p WHERE p.state = 0 AND
   ($1 = '' OR p.server IS NULL OR p.server = $1 OR NOT EXISTS (SELECT 1 FROM server v WHERE v.name = p.server AND v.until > $2)) AND p.taken_until <= $3 AND p.id <> ALL ($4::bigint[])
   ORDER BY p.due, p.id LIMIT 1`
-	sqlNextTaken = `SELECT p.taken_until FROM report p WHERE p.state = 0 AND p.taken_until > $1 ORDER BY p.due, p.id LIMIT 100`
+	// What is taken was due, so it comes first.
+	sqlNextTaken = `SELECT min(p.taken_until) FROM (SELECT taken_until FROM report WHERE state = 0 AND due <= $1 ORDER BY due, id LIMIT 1000) p WHERE p.taken_until > $1`
 	// By report_unread.
 	sqlUnreadOf = reportRows + ` FROM report p` + joinAsk + ` WHERE p.state = 1 AND p.principal = $1 ORDER BY p.id LIMIT $2`
 	// By report_session.
@@ -83,19 +84,15 @@ func (d *db) Due(ctx context.Context, req bellhop.DueRequest) (rows []bellhop.Ou
 		}
 		var first int64
 		t.each(sqlNextReport, func(r pgx.Rows) error { return r.Scan(&first) }, text(req.Server), alive, now, ids)
-		t.batch.Queue(sqlNextTaken, now).Query(func(r pgx.Rows) error {
-			for r.Next() {
-				var until int64
-				if err := r.Scan(&until); err != nil {
-					return err
-				}
-				if first == 0 || until < first {
-					first = until
-				}
+		t.each(sqlNextTaken, func(r pgx.Rows) error {
+			var until *int64
+			err := r.Scan(&until)
+			if until != nil && (first == 0 || *until < first) {
+				first = *until
 			}
 			next = timeOf(first)
-			return r.Err()
-		})
+			return err
+		}, now)
 		return nil
 	})
 	if err != nil {

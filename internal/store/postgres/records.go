@@ -32,9 +32,23 @@ const (
 	sqlAttempts = `SELECT n, runner, started, ended, how, exit_status, reason FROM attempt WHERE run_id = $1
   UNION ALL SELECT lease, runner, started, finished, how, exit_status, error FROM outcome WHERE run_id = $1 AND how <> 0 ORDER BY 1`
 	sqlActiveRunning = `SELECT run_id FROM running`
-	// By waiting_order, waiting_key and waiting_hold, rank by rank where the
-	// rank comes first.
-	sqlActiveWaiting = `SELECT run_id, start FROM waiting ORDER BY start, run_id LIMIT $1`
+	// Of each rank the first ones: of those in the order of claims by
+	// waiting_order, of those kept back by waiting_kept and waiting_hold, key by
+	// key and hold by hold.
+	sqlActiveWaiting = `WITH RECURSIVE k (id) AS (
+    (SELECT ckey FROM waiting WHERE phase = 1 ORDER BY ckey LIMIT 1)
+    UNION ALL SELECT (SELECT w.ckey FROM waiting w WHERE w.phase = 1 AND w.ckey > k.id ORDER BY w.ckey LIMIT 1) FROM k WHERE k.id IS NOT NULL),
+  h (id) AS (
+    (SELECT hold FROM waiting WHERE phase = 2 ORDER BY hold LIMIT 1)
+    UNION ALL SELECT (SELECT w.hold FROM waiting w WHERE w.phase = 2 AND w.hold > h.id ORDER BY w.hold LIMIT 1) FROM h WHERE h.id IS NOT NULL)
+  SELECT a.run_id, a.start FROM (
+    SELECT w.* FROM generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
+      SELECT q.run_id, q.start FROM waiting q WHERE q.phase = 0 AND q.rank = p.rank ORDER BY q.start, q.run_id LIMIT $1) w
+    UNION ALL SELECT w.* FROM k CROSS JOIN generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
+      SELECT q.run_id, q.start FROM waiting q WHERE q.phase = 1 AND q.ckey = k.id AND q.rank = p.rank ORDER BY q.start, q.run_id LIMIT $1) w WHERE k.id IS NOT NULL
+    UNION ALL SELECT w.* FROM h CROSS JOIN generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
+      SELECT q.run_id, q.start FROM waiting q WHERE q.phase = 2 AND q.hold = h.id AND q.rank = p.rank ORDER BY q.start, q.run_id LIMIT $1) w WHERE h.id IS NOT NULL) a
+  ORDER BY a.start, a.run_id LIMIT $1`
 )
 
 // record is a run as its rows have it, with what the store needs beside it.
@@ -126,32 +140,26 @@ func (d *db) Run(ctx context.Context, id bellhop.RunID) (bellhop.Run, error) {
 	return found[0].run, nil
 }
 
-// conditions gathers what a list is narrowed by.
-type conditions struct {
-	sql  []string
-	args []any
-}
-
-func (c *conditions) add(format string, arg any) {
-	c.args = append(c.args, arg)
-	c.sql = append(c.sql, strings.ReplaceAll(format, "?", fmt.Sprintf("$%d", len(c.args))))
-}
-
-// Runs lists runs, newest first: by run_job, run_principal, outcome_bad or
-// PRIMARY KEY, as the planner finds best for what is asked. It may use
-// bitmaps here (run_created is one), and the values.
+// Runs lists runs, newest first: by run_job, run_principal and ask_principal,
+// outcome_bad, run_created or PRIMARY KEY, as the planner finds best for what
+// is asked. Here it may use bitmaps, and the values.
 func (d *db) Runs(ctx context.Context, f bellhop.RunFilter) ([]bellhop.Run, error) {
-	from, where := filter(f)
-	query := runColumns + from + " WHERE " + strings.Join(append(where.sql, "true"), " AND ") + " ORDER BY r.id DESC"
+	c := &conditions{source: "run r"}
+	c.narrow(f)
+	query := runColumns + " FROM " + c.source + c.joins() + " WHERE " + strings.Join(append(c.sql, "true"), " AND ") + " ORDER BY " + c.order() + " DESC"
 	if f.Limit > 0 {
 		query += fmt.Sprintf(" LIMIT %d", f.Limit)
 	}
 	var found []*record
 	err := d.snapshot(ctx, "runs", func(t *tx) error {
 		found = nil
-		t.do(`SET LOCAL enable_bitmapscan = on`)
 		t.do(`SET LOCAL plan_cache_mode = force_custom_plan`)
-		t.each(query, collect(&found), where.args...)
+		if f.Since.IsZero() { // a page is read in the order of an index, and no more than that
+			t.do(`SET LOCAL enable_sort = off`)
+		} else {
+			t.do(`SET LOCAL enable_bitmapscan = on`)
+		}
+		t.each(query, collect(&found), c.args...)
 		return nil
 	})
 	if err != nil {
@@ -160,66 +168,94 @@ func (d *db) Runs(ctx context.Context, f bellhop.RunFilter) ([]bellhop.Run, erro
 	return runsOf(found), nil
 }
 
-func filter(f bellhop.RunFilter) (from string, where *conditions) {
-	where = &conditions{}
-	from = ` FROM run r` + joinStates
-	live, ended, terminal := 0, 0, []int16{}
-	for _, s := range f.States {
-		switch {
-		case s.Terminal():
-			ended++
-			terminal = append(terminal, numberOf(states(), s))
-		case s == bellhop.Waiting:
-			live |= 1
-		case s == bellhop.Running:
-			live |= 2
-		}
+// conditions gathers what a list is narrowed by.
+type conditions struct {
+	source string // where the runs come from: all, or "ids m" in order of their ids
+	ended  bool   // every run has an outcome
+	sql    []string
+	args   []any
+}
+
+// arg notes a value and returns its place.
+func (c *conditions) arg(v any) string {
+	c.args = append(c.args, v)
+	return fmt.Sprintf("$%d", len(c.args))
+}
+
+func (c *conditions) joins() string {
+	joins := joinStates
+	if c.ended {
+		joins = strings.Replace(joins, "LEFT JOIN outcome", "JOIN outcome", 1)
+	}
+	if c.source != "run r" {
+		return " JOIN run r ON r.id = m.id" + joins
+	}
+	return joins
+}
+
+func (c *conditions) order() string {
+	if c.source != "run r" {
+		return "m.id"
+	}
+	return "r.id"
+}
+
+func (c *conditions) narrow(f bellhop.RunFilter) {
+	if f.Principal != "" {
+		who := c.arg(text(f.Principal))
+		// Each run once: by its first ask of that principal.
+		c.source = `(SELECT id FROM run WHERE principal = ` + who + ` UNION ALL SELECT a.run_id FROM ask a WHERE a.principal = ` + who + `
+  AND NOT EXISTS (SELECT 1 FROM run b WHERE b.id = a.run_id AND b.principal = ` + who + `)
+  AND NOT EXISTS (SELECT 1 FROM ask b WHERE b.run_id = a.run_id AND b.n < a.n AND b.principal = ` + who + `)) m`
 	}
 	if len(f.States) > 0 {
-		var any []string
-		if live&1 != 0 {
-			any = append(any, "w.run_id IS NOT NULL")
-		}
-		if live&2 != 0 {
-			any = append(any, "x.run_id IS NOT NULL")
-		}
-		if ended > 0 {
-			where.args = append(where.args, terminal)
-			any = append(any, fmt.Sprintf("(o.run_id IS NOT NULL AND o.state = ANY ($%d::smallint[]))", len(where.args)))
-		}
-		where.sql = append(where.sql, "("+strings.Join(append(any, "false"), " OR ")+")")
-		if ended == 0 { // by the short tables alone
-			where.sql = append(where.sql, "r.id IN (SELECT run_id FROM waiting UNION ALL SELECT run_id FROM running)")
-		} else if live == 0 && !slices.Contains(f.States, bellhop.Succeeded) {
-			from = strings.Replace(from, "LEFT JOIN outcome", "JOIN outcome", 1)
-			where.sql = append(where.sql, "o.state <> 4") // as outcome_bad has it
-		}
+		c.inStates(f.States)
 	}
 	if f.Service != "" || f.Job != "" {
-		var of conditions
-		of.args = where.args
+		of := []string{"true"}
 		if f.Service != "" {
-			of.add("service = ?", text(f.Service))
+			of = append(of, "service = "+c.arg(text(f.Service)))
 		}
 		if f.Job != "" {
-			of.add("name = ?", text(f.Job))
+			of = append(of, "name = "+c.arg(text(f.Job)))
 		}
-		where.args = of.args
-		where.sql = append(where.sql, "r.job = ANY (ARRAY(SELECT id FROM job WHERE "+strings.Join(of.sql, " AND ")+"))")
-	}
-	if f.Principal != "" {
-		where.add("(r.principal = ? OR r.id IN (SELECT run_id FROM ask WHERE principal = ?))", text(f.Principal))
+		c.sql = append(c.sql, "r.job = ANY (ARRAY(SELECT id FROM job WHERE "+strings.Join(of, " AND ")+"))")
 	}
 	if f.Before > 0 {
-		where.add("r.id < ?", int64(f.Before))
+		c.sql = append(c.sql, c.order()+" < "+c.arg(int64(f.Before)))
 	}
 	if !f.Since.IsZero() {
-		where.add("r.created >= ?", micros(f.Since))
+		c.sql = append(c.sql, "r.created >= "+c.arg(micros(f.Since)))
 	}
 	if !f.Until.IsZero() {
-		where.add("r.created < ?", micros(f.Until))
+		c.sql = append(c.sql, "r.created < "+c.arg(micros(f.Until)))
 	}
-	return from, where
+}
+
+func (c *conditions) inStates(of []bellhop.State) {
+	var any, live []string
+	var ended []int16
+	for _, s := range of {
+		switch {
+		case s.Terminal():
+			ended = append(ended, numberOf(states(), s))
+		case s == bellhop.Waiting:
+			any, live = append(any, "w.run_id IS NOT NULL"), append(live, "SELECT run_id AS id FROM waiting")
+		case s == bellhop.Running:
+			any, live = append(any, "x.run_id IS NOT NULL"), append(live, "SELECT run_id AS id FROM running")
+		}
+	}
+	switch {
+	case len(ended) > 0:
+		any = append(any, "(o.run_id IS NOT NULL AND o.state = ANY ("+c.arg(ended)+"::smallint[]))")
+		if len(live) == 0 && !slices.Contains(of, bellhop.Succeeded) {
+			c.ended = true
+			c.sql = append(c.sql, "o.state <> 4") // as outcome_bad has it
+		}
+	case len(live) > 0 && c.source == "run r":
+		c.source = "(" + strings.Join(live, " UNION ALL ") + ") m" // no run is in both
+	}
+	c.sql = append(c.sql, "("+strings.Join(append(any, "false"), " OR ")+")")
 }
 
 // Active returns what runs, and the first n that wait.

@@ -119,6 +119,7 @@ func (d *db) write(ctx context.Context, doing string, fn func(*tx) error) error 
 			stop()
 		case cut(err) && cuts < maxCuts && !errors.Is(err, errFate):
 			cuts++
+			d.pool.Reset() // the others are dead as well, or will be
 		default:
 			return d.wrap(doing, err)
 		}
@@ -212,6 +213,7 @@ func (d *db) read(ctx context.Context, what, sql string, begin func(), fn func(p
 		if !cut(err) || cuts == maxCuts || ctx.Err() != nil || errors.Is(err, errUnreachable) {
 			return d.wrap("reading "+what, err)
 		}
+		d.pool.Reset()
 	}
 }
 
@@ -260,5 +262,6 @@ func (d *db) snapshot(ctx context.Context, what string, fn func(*tx) error) erro
 		if !cut(err) || cuts == maxCuts || ctx.Err() != nil || errors.Is(err, errUnreachable) {
 			return d.wrap("reading "+what, err)
 		}
+		d.pool.Reset()
 	}
 }
