@@ -141,7 +141,7 @@ func outboxTests() map[string]func(*fixture) {
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
-					for {
+					for range all { // each could take them all, one at a time
 						rows, _, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Now: f.now(), N: 7, For: time.Hour})
 						if err != nil {
 							f.Errorf("taking: %v", err)
