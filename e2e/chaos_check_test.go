@@ -38,7 +38,7 @@ func (c *rig) settle(open func() (*bellhop.Store, error)) {
 		if a.proc == nil {
 			continue
 		}
-		c.long("`ask` ends", a.proc.ended)
+		c.long("`ask` for "+a.tag+" ends", a.proc.ended)
 		if c.refusals && a.refused() { // whether there is a run of it is not known
 			delete(c.asks, a.tag)
 			c.maybe[a.tag] = true
