@@ -37,7 +37,7 @@ type modelStore struct {
 
 var modelStores = []modelStore{
 	{name: "sqlite", fresh: freshSQLite, proves: true, walks: 16},
-	{name: "postgres", fresh: freshPostgres, walks: 4},
+	{name: "postgres", fresh: freshPostgres, walks: 3},
 }
 
 func freshPostgres(t *testing.T, clock bellhop.Clock) (open func() *bellhop.Store, remove func()) {
