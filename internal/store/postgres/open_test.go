@@ -108,9 +108,13 @@ func TestServersThatStartAtOnceShareOneStore(t *testing.T) {
 	url := pgtest.URL(t)
 	var mu sync.Mutex
 	ids := map[string]int{}
-	var wg sync.WaitGroup
-	for range 4 {
+	var wg, ready sync.WaitGroup
+	const servers = 10
+	ready.Add(servers)
+	for range servers {
 		wg.Go(func() {
+			ready.Done()
+			ready.Wait()
 			s, err := postgres.Open(context.Background(), postgres.Options{URL: url})
 			if err != nil {
 				t.Error(err)
