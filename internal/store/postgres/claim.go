@@ -27,6 +27,7 @@ const claimColumns = `r.id, j.service, j.name, d.digest, r.retry_of, r.after, r.
 const joinNames = ` JOIN job j ON j.id = r.job JOIN definition d ON d.id = r.definition`
 
 const (
+	sqlTryLock = `SELECT k, pg_try_advisory_xact_lock($1::int, k) FROM unnest($2::int[]) k`
 	// By waiting_order, rank by rank, then the records by PRIMARY KEY.
 	sqlReady = `WITH c AS MATERIALIZED (
   SELECT w.* FROM generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
@@ -146,6 +147,7 @@ type claiming struct {
 	taken   []*candidate
 	asked   map[int64]string // who asked first, where ask 0 is withdrawn
 	running map[int32]int64  // by limited key
+	locked  map[int32]bool   // limited keys
 	next    time.Time
 }
 
@@ -154,7 +156,7 @@ func (d *db) Claim(ctx context.Context, req bellhop.ClaimRequest) ([]bellhop.Cla
 	req.N = min(max(req.N, 0), maxClaim)
 	var c *claiming
 	err := d.write(ctx, "claiming", func(t *tx) error {
-		c = &claiming{t: t, req: &req, now: micros(req.Now), asked: map[int64]string{}, running: map[int32]int64{}}
+		c = &claiming{t: t, req: &req, now: micros(req.Now), asked: map[int64]string{}, running: map[int32]int64{}, locked: map[int32]bool{}}
 		t.each(sqlLockedShared, ignore, lockClassHolds)
 		t.each(sqlOpenHolds, func(r pgx.Rows) error {
 			h, err := scanHold(r)
@@ -231,8 +233,11 @@ func (c *claiming) any(d *db) error {
 		}
 		var full []int64
 		from := len(c.taken)
+		busy := false // others work with a key: what is of it stays for the next call
 		for _, k := range free {
-			if !c.take(k) {
+			if k.ckey > 0 && !c.locked[k.ckey] {
+				busy = true
+			} else if !c.take(k) {
 				full = append(full, int64(k.run.ID))
 			}
 		}
@@ -244,9 +249,9 @@ func (c *claiming) any(d *db) error {
 		}
 		if len(kept) > 0 {
 			c.t.do(sqlKeepByHold, kept, holds)
-			c.t.letPass(passing, c.now, true)
+			c.t.letPass(passing, c.now, false)
 		}
-		if len(c.found) < want && len(passing) == 0 {
+		if busy || len(c.found) < want && len(passing) == 0 {
 			break
 		}
 	}
@@ -265,17 +270,36 @@ func (c *claiming) keeps(k *candidate) *bellhop.Hold {
 }
 
 // count locks the limited keys of candidates, and counts what runs of them.
+// Keys are waited for in their order, so only once: of those that a later look
+// brings, it leaves out (busy) what others have.
 func (c *claiming) count(free []*candidate, passing []int32) error {
 	ckeys := slices.Clone(passing)
 	for _, k := range free {
 		ckeys = append(ckeys, k.ckey)
 	}
-	if ckeys = sortedBounds(ckeys); len(ckeys) == 0 {
+	ckeys = slices.DeleteFunc(sortedBounds(ckeys), func(k int32) bool { return c.locked[k] })
+	if len(ckeys) == 0 {
 		return nil
 	}
-	c.t.lockBounds(ckeys)
-	for _, key := range ckeys {
-		c.running[key] = 0
+	if len(c.locked) == 0 {
+		c.t.lockBounds(ckeys)
+		for _, key := range ckeys {
+			c.locked[key] = true
+		}
+	} else {
+		c.t.each(sqlTryLock, func(r pgx.Rows) error {
+			var key int32
+			var ok bool
+			err := r.Scan(&key, &ok)
+			if ok {
+				c.locked[key] = true
+			}
+			return err
+		}, lockClassBound, ckeys)
+		if err := c.t.flush(); err != nil {
+			return err
+		}
+		ckeys = slices.DeleteFunc(ckeys, func(k int32) bool { return !c.locked[k] })
 	}
 	c.t.each(sqlCountRunning, func(r pgx.Rows) error {
 		var key int32
