@@ -35,8 +35,8 @@ var edges = []edge{
 	{"internal/executor/shell", []string{"internal/executor/shell/script", "internal/proc"},
 		"it compiles scripts and ends process groups"},
 	{"internal/runner/watchdog", []string{"internal/proc"}, "it ends process groups"},
-	{"internal/store/sqlite", []string{"internal/fault"},
-		"a fault in the midst of a group commit can't be a decorator's; the call is empty without the build tag chaos"},
+	{"internal/store/sqlite", []string{"internal/fault", "internal/filelock"},
+		"a fault in the midst of a group commit can't be a decorator's (the call is empty without the build tag chaos); a lock proves that the former server is dead"},
 }
 
 // never are imports between packages that no edge allows, whatever comes.

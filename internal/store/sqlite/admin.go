@@ -84,7 +84,7 @@ func (d *db) Close() error {
 		if d.write != nil {
 			d.err = errors.Join(d.err, d.write.Close())
 		}
-		d.lock.release()
+		d.lock.Release()
 	})
 	return d.err
 }

@@ -25,6 +25,7 @@ import (
 	"sync"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/filelock"
 	_ "modernc.org/sqlite" // the driver named "sqlite"
 )
 
@@ -50,8 +51,8 @@ func (o Options) WithDefaults() Options {
 type db struct {
 	path    string // absolute, links resolved
 	log     *slog.Logger
-	lock    *lock   // nil when read-only
-	writer  *writer // nil when read-only
+	lock    *filelock.Lock // nil when read-only
+	writer  *writer        // nil when read-only
 	leases  *leases
 	outbox  *outbox
 	cluster *cluster
