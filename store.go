@@ -310,8 +310,9 @@ type DueRequest struct {
 type Outbox interface {
 	// Due takes up to d.N pending reports whose time has come, those that wait
 	// longest first, and says when another one is due (zero: none). A row that
-	// was taken is not given to anybody again for d.For, unless it is settled
-	// as pending: then when it is due.
+	// was taken is not given to anybody again for d.For, unless its taker is a
+	// server that lives no more, or it is settled as pending: then when it is
+	// due.
 	Due(ctx context.Context, d DueRequest) (rows []OutboxRow, next time.Time, err error)
 	// Settle records what became of reports.
 	Settle(ctx context.Context, s []Settlement) error

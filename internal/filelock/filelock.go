@@ -26,9 +26,9 @@ type HeldError struct {
 // Error names the holder.
 func (e *HeldError) Error() string {
 	if e.PID == 0 {
-		return "another process has it"
+		return "another process"
 	}
-	return fmt.Sprintf("process %d has it", e.PID)
+	return fmt.Sprintf("process %d", e.PID)
 }
 
 // Take locks the file at path, which is made if it is not there, at once or

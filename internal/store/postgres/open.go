@@ -74,6 +74,7 @@ type db struct {
 	clock  bellhop.Clock // for pauses
 	given  bellhop.Clock // nil: the database's
 	pool   *pgxpool.Pool
+	life   atomic.Pointer[string] // of the database, as far as is known
 	names  *names
 	slot   int16 // of output_size
 
@@ -121,6 +122,9 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 		return nil, d.openError(err)
 	}
 	if err := d.pool.Ping(ctx); err != nil {
+		return nil, d.openError(err)
+	}
+	if err := d.findLife(ctx); err != nil {
 		return nil, d.openError(err)
 	}
 	d.names = newNames(d)

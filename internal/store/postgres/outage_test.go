@@ -409,3 +409,28 @@ func (c *sharing) end(s *bellhop.Store, r bellhop.ClaimedRun) {
 		return err
 	})
 }
+
+// TestACrashOfTheDatabaseForgetsWhatNumbersMean: after a crash the database may
+// give the number of a transaction that was not written to another one, so
+// that one's fate says nothing of the other's.
+func TestACrashOfTheDatabaseForgetsWhatNumbersMean(t *testing.T) {
+	cluster := pgtest.Start(t)
+	s := open(t, cluster.URL(t), nil)
+	for _, tt := range []struct {
+		name    string
+		between func()
+		fate    string
+		noticed bool
+	}{
+		{"nothing happened", func() {}, "committed", false},
+		{"a restart in good order", func() { cluster.Stop(); cluster.Start(t) }, "committed", false},
+		{"a crash", func() { cluster.Crash(); cluster.Start(t) }, "", true},
+		{"nothing more", func() {}, "committed", false},
+	} {
+		fate, noticed, err := postgres.FateOf(ctx, s, tt.between)
+		must(t, err)
+		if fate != tt.fate || noticed != tt.noticed {
+			t.Errorf("%s: fate %q, a new life noticed: %v; want %q and %v", tt.name, fate, noticed, tt.fate, tt.noticed)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/bellhop-io/bellhop"
@@ -138,7 +139,11 @@ func (d *db) submitAll(ctx context.Context, calls []*submitting) error {
 	for _, c := range calls {
 		runs = append(runs, c.runs...)
 	}
-	return d.write(ctx, "submitting", func(t *tx) error { return t.submit(runs) })
+	err := d.write(ctx, "submitting", func(t *tx) error { return t.submit(runs) })
+	if errors.Is(err, errFate) { // what was written is found by its keys
+		err = d.write(ctx, "submitting", func(t *tx) error { return t.submit(runs) })
+	}
+	return err
 }
 
 // seen is what a key made.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -32,7 +33,10 @@ const (
 	// Known as soon as something was written or locked.
 	sqlXID      = `SELECT pg_current_xact_id_if_assigned()::text`
 	sqlForceXID = `SELECT pg_current_xact_id()::text`
-	sqlFate     = `SELECT pg_xact_status($1::text::xid8)`
+	// A number that a later life has not given out yet would be an error.
+	sqlFate    = `SELECT CASE WHEN l.name = $2 THEN pg_xact_status($1::text::xid8) END, l.name FROM (SELECT (SELECT name FROM life)) l (name)`
+	sqlNewLife = `INSERT INTO life (name) VALUES ($1) ON CONFLICT DO NOTHING`
+	sqlLife    = `SELECT name FROM life`
 )
 
 // tx is a transaction. Statements are queued and go out together, in one round
@@ -140,7 +144,8 @@ func (d *db) attempt(ctx context.Context, fn func(*tx) error) error {
 	if err != nil {
 		return errors.Join(errUnreachable, err)
 	}
-	defer conn.Release() // closes it when it is not idle
+	defer conn.Release()  // closes it when it is not idle
+	life := d.life.Load() // from before the transaction
 	t := &tx{ctx: ctx, conn: conn}
 	t.do(sqlBegin)
 	if err = fn(t); err == nil {
@@ -164,7 +169,7 @@ func (d *db) attempt(ctx context.Context, fn func(*tx) error) error {
 		return err
 	}
 	conn.Release() // or all connections might be held by those who wait for another one
-	switch d.fate(ctx, *t.xid) {
+	switch d.fate(ctx, *t.xid, life) {
 	case "committed":
 		return nil
 	case "aborted":
@@ -174,13 +179,21 @@ func (d *db) attempt(ctx context.Context, fn func(*tx) error) error {
 }
 
 // fate finds out what became of a transaction whose commit was not answered:
-// committed, aborted, or "" when nobody can be asked.
-func (d *db) fate(ctx context.Context, xid string) string {
+// committed, aborted, or "" when nobody can be asked, or the database has
+// crashed since that life of it: then it may have given the number to another
+// transaction.
+func (d *db) fate(ctx context.Context, xid string, life *string) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTime)
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		var status *string
-		err := d.pool.QueryRow(ctx, sqlFate, xid).Scan(&status)
+		var status, now *string
+		err := d.pool.QueryRow(ctx, sqlFate, xid, life).Scan(&status, &now)
+		if err == nil && (life == nil || now == nil || *now != *life) {
+			if err := d.findLife(ctx); err != nil {
+				d.log.Warn("looking whether the database has crashed", "error", err)
+			}
+			return ""
+		}
 		if err == nil && status != nil && *status != "in progress" {
 			return *status
 		}
@@ -195,6 +208,25 @@ func (d *db) fate(ctx context.Context, xid string) string {
 			stop()
 			return ""
 		}
+	}
+}
+
+// findLife notes which life of the database this is.
+func (d *db) findLife(ctx context.Context) error {
+	var name string
+	for cuts := 0; ; cuts++ {
+		_, err := d.pool.Exec(ctx, sqlNewLife, crand.Text())
+		if err == nil {
+			err = d.pool.QueryRow(ctx, sqlLife).Scan(&name)
+		}
+		if err == nil {
+			d.life.Store(&name)
+			return nil
+		}
+		if !cut(err) || cuts == maxCuts || ctx.Err() != nil {
+			return err
+		}
+		d.pool.Reset() // it may hold several that a crash has cut
 	}
 }
 

@@ -125,6 +125,25 @@ func outboxTests() map[string]func(*fixture) {
 			f.same("delivered", got, []int64{})
 			f.same("next", next, time.Time{})
 		},
+		"Outbox/WhatADeadServerTookIsFree": func(f *fixture) {
+			if !f.s.Shared {
+				return // a server that opens the store has taken nothing
+			}
+			row := f.finished()
+			f.must(f.s.Cluster.Beat(f.ctx, "one", 15*time.Second))
+			rows, _, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Server: "one", Now: f.now(), N: 9, For: time.Hour})
+			f.must(err)
+			f.same("taken", len(rows), 1)
+			two := bellhop.DueRequest{Server: "two", Now: f.now(), N: 9, For: time.Hour}
+			rows, _, err = f.s.Outbox.Due(f.ctx, two)
+			f.must(err)
+			f.same("while its taker lives", len(rows), 0)
+			f.clock.Advance(15 * time.Second)
+			rows, _, err = f.s.Outbox.Due(f.ctx, two)
+			f.must(err)
+			f.same("afterwards", len(rows), 1)
+			f.same("which", rows[0].ID, row.ID)
+		},
 		"Outbox/TakenBySeveralAtOnceEachOnce": func(f *fixture) {
 			const all = 60
 			var subs []bellhop.Submission

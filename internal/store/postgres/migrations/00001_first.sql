@@ -228,6 +228,10 @@ CREATE INDEX hold_live ON hold (until) WHERE ended = 0;
 -- Roles and servers live until a time by the store's clock.
 CREATE TABLE server (name text PRIMARY KEY, until bigint NOT NULL) WITH (fillfactor = 50);
 CREATE TABLE role (name text PRIMARY KEY, server text NOT NULL, until bigint NOT NULL) WITH (fillfactor = 50);
+-- Which life of the database this is. An unlogged table is empty after a crash,
+-- and in a copy that takes over: numbers of transactions from before mean
+-- nothing then, since they may have been given out again.
+CREATE UNLOGGED TABLE life (one boolean PRIMARY KEY DEFAULT true CHECK (one), name text NOT NULL);
 CREATE TABLE activation (one boolean PRIMARY KEY DEFAULT true CHECK (one), digest text NOT NULL, server text NOT NULL, at bigint NOT NULL);
 
 -- +goose Down
