@@ -274,6 +274,9 @@ const (
 // lastStderr returns the last lines that the report's attempt wrote to stderr,
 // each made safe.
 func lastStderr(ctx context.Context, d Desk, r bellhop.Report) ([]string, error) {
+	if r.Run.OutputForgotten {
+		return nil, nil
+	}
 	var tail []byte
 	cut := false
 	err := d.Output(ctx, r.Run.ID, false, func(c bellhop.Chunk) error {

@@ -45,7 +45,7 @@ func readMain(path string) ([]byte, error) {
 	case errors.Is(err, errFolder):
 		return nil, bellhop.Errorf(bellhop.Invalid, "%s is a folder; name the file in it, such as %s", path, filepath.Join(path, DefaultFile))
 	}
-	return nil, bellhop.Errorf(bellhop.Unavailable, "%s can't be read: %w", path, plain(err))
+	return nil, bellhop.Errorf(bellhop.Unavailable, "%s can't be read; look at its rights and those of its folder: %w", path, plain(err))
 }
 
 var errFolder = errors.New("is a folder")

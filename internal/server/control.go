@@ -78,7 +78,7 @@ func privateFolder(path string) error {
 	if !info.IsDir() || !ownedByMe(info) {
 		return bellhop.Errorf(bellhop.Unavailable, "%s is not a folder of yours; remove it and try again", path)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().Perm() != 0o700 {
 		return os.Chmod(path, 0o700)
 	}
 	return nil

@@ -3,11 +3,14 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
+	"github.com/bellhop-io/bellhop/internal/session"
 )
 
 // unreadBatch is how many unread reports are read at a time.
@@ -106,8 +109,15 @@ func (d *desk) Reports(ctx context.Context, fn func(bellhop.Report) error) error
 	if err := d.tell(ctx, "", d.session, told, fn); err != nil {
 		return err
 	}
+	came := d.inherited()
 	for {
-		next, err := in.Next(ctx)
+		next, err := d.next(ctx, in, came)
+		if errors.Is(err, errLook) {
+			if err := d.tell(ctx, "", d.session, told, fn); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -122,6 +132,38 @@ func (d *desk) Reports(ctx context.Context, fn func(bellhop.Report) error) error
 			d.delivered(ctx, next.Report.ID)
 		}
 	}
+}
+
+const (
+	// inheritFor is how long after a server's start the connections of a former
+	// one come back, and lookAgain how often is looked for what they are told.
+	inheritFor = 2 * time.Minute
+	lookAgain  = 2 * time.Second
+)
+
+// errLook says that nothing came, and that it is time to look.
+var errLook = errors.New("time to look again")
+
+// inherited reports whether this connection may have been another server's.
+// What was asked by way of that one is told there, as far as the other servers
+// of the store know; so when it has died, any of them may find that nobody is
+// there to be told.
+func (d *desk) inherited() bool {
+	return d.s.store.Shared && d.s.clock.Now().Sub(d.s.started) < inheritFor
+}
+
+// next waits for a report; with look, not for ever.
+func (d *desk) next(ctx context.Context, in *session.Session, look bool) (session.Delivery, error) {
+	if !look {
+		return in.Next(ctx)
+	}
+	waiting, cancel := context.WithTimeoutCause(ctx, lookAgain, errLook)
+	defer cancel()
+	next, err := in.Next(waiting)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(waiting), errLook) {
+		err = errLook
+	}
+	return next, err
 }
 
 // delivered writes down that a report was read, even when ctx has ended. What

@@ -47,6 +47,7 @@ type Server struct {
 	reloads  sync.Mutex   // one at a time
 	swap     sync.RWMutex // held while an ask is judged, so that all of it is by one configuration
 	name     string       // of this life of the server, among those of its store
+	started  time.Time
 	store    *bellhop.Store
 	mark     string // that processes of its runs carry for the store
 	bus      bellhop.Bus
@@ -86,6 +87,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 		}
 	}()
 	cfg := s.opt.Config
+	s.started = s.clock.Now()
 	s.config.Store(cfg)
 	s.table.Store(cfg.table)
 	if err := s.openStore(ctx, cfg); err != nil {
