@@ -234,11 +234,13 @@ func TestOnlyTheKeeperSweeps(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Hour)
+		synctest.Wait()
 		if got := a.String(); got != "[1:10 2:10 3:10 4:10]" {
 			t.Errorf("somebody else is the keeper, and there is left %s", got)
 		}
 		l.become(true)
 		time.Sleep(5 * time.Minute)
+		synctest.Wait()
 		if got := a.String(); got != "[1:0 2:10 3:10 4:10]" {
 			t.Errorf("as the keeper, there is left %s", got)
 		}
@@ -247,10 +249,15 @@ func TestOnlyTheKeeperSweeps(t *testing.T) {
 		a.running = 10 // output becomes too much before the next sweep
 		a.mu.Unlock()
 		time.Sleep(5 * time.Minute)
-		if got := a.String(); got != "[1:0 2:0 3:10 4:10]" || a.looked[1] != 0 {
-			t.Errorf("there is left %s; where nothing is left was looked %d times", got, a.looked[1])
+		synctest.Wait()
+		a.mu.Lock()
+		looked := a.looked[1]
+		a.mu.Unlock()
+		if got := a.String(); got != "[1:0 2:0 3:10 4:10]" || looked != 0 {
+			t.Errorf("there is left %s; where nothing is left was looked %d times", got, looked)
 		}
 		time.Sleep(day)
+		synctest.Wait()
 		if got := a.String(); got != "[1:0 2:0 3:0 4:10]" {
 			t.Errorf("a day later there is left %s", got)
 		}
