@@ -64,6 +64,10 @@ func CodeOf(err error) Code {
 // connection: the report stays unread for its person.
 var ErrGone = errors.New("the origin's connection has ended")
 
+// ErrStopping is returned for the end of an attempt after which its run would
+// wait again, when somebody has asked for the run's end meanwhile.
+var ErrStopping = errors.New("the run is to be stopped")
+
 // ErrLeaseLost is returned for an operation under a lease that is no longer
 // the run's current one. Whoever gets it stops at once and writes nothing more.
 var ErrLeaseLost = errors.New("the lease is not the run's current one")

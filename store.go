@@ -208,7 +208,8 @@ type Queue interface {
 	// whether it is lost and whether its run is being cancelled.
 	Extend(ctx context.Context, refs []LeaseRef, lease time.Duration) ([]Extension, error)
 	// Finish ends attempts: each under its current lease, else its error is
-	// ErrLeaseLost and it changes nothing. errs has one entry per ending.
+	// ErrLeaseLost and it changes nothing; nor does one with State Waiting when
+	// the run is being cancelled, whose error is ErrStopping. errs has one entry per ending.
 	Finish(ctx context.Context, ends []Ending) (errs []error, err error)
 	// Cancel does what c says, in one change. Runs that went are reported to
 	// each ask (ReportOutcome, state Cancelled).
