@@ -153,8 +153,18 @@ func (o *offer) concurrencyKey(args bellhop.Args) string {
 	if o.job.ConcurrencyKey == "" {
 		return o.lane
 	}
-	return o.job.Service + ":" + fill(o.job.ConcurrencyKey, args)
+	key := o.job.Service + ":" + fill(o.job.ConcurrencyKey, args)
+	if len(key) <= maxConcurrencyKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	cut := maxConcurrencyKey - 2*len(sum) - 1
+	return strings.ToValidUTF8(key[:cut], "") + "~" + hex.EncodeToString(sum[:])
 }
+
+// maxConcurrencyKey is the longest concurrency key that is kept as it is, in
+// bytes; of a longer one, the beginning and a hash.
+const maxConcurrencyKey = 200
 
 // fill replaces each {name} in a template by that argument, once; what names
 // no argument stays as it is.

@@ -106,6 +106,22 @@ func (e *Engine) finish(ctx context.Context, end *bellhop.Ending) error {
 			return err
 		}
 	}
+	return e.conclude(ctx, end, job, w)
+}
+
+// conclude writes an ending with what follows it. A run that would wait again
+// ends instead, when somebody has asked for its end at the last moment.
+func (e *Engine) conclude(ctx context.Context, end *bellhop.Ending, job *bellhop.Job, w work) error {
+	if err := e.follow(ctx, end, job, w); err != nil {
+		return err
+	}
+	err := e.end(ctx, end)
+	if !errors.Is(err, bellhop.ErrStopping) {
+		return err
+	}
+	if err := e.unlessStopped(ctx, end); err != nil {
+		return err
+	}
 	if err := e.follow(ctx, end, job, w); err != nil {
 		return err
 	}

@@ -6,13 +6,13 @@ import (
 	"github.com/bellhop-io/bellhop"
 )
 
-// Window, LastHold, PauseAfter and Fill are the pure parts of the rules.
+// Window, OpenHold, PauseAfter and Fill are the pure parts of the rules.
 func Window(from, until string, now time.Time) (time.Time, time.Time, error) {
 	return window(from, until, now)
 }
 
-func LastHold(holds []bellhop.Hold, run bellhop.RunSpec, at time.Time) *bellhop.Hold {
-	return lastHold(holds, &run, at)
+func OpenHold(holds []bellhop.Hold, run bellhop.RunSpec, begun, at time.Time) (*bellhop.Hold, int) {
+	return openHold(holds, &run, begun, at)
 }
 
 func WaitOf(r bellhop.Run, holds []bellhop.Hold, now time.Time) *bellhop.Wait {

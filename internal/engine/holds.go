@@ -66,6 +66,9 @@ func newHold(kind bellhop.HoldKind, inv *bellhop.Invocation, now time.Time) bell
 }
 
 func (e *Engine) putHold(ctx context.Context, key string, h bellhop.Hold) ([]bellhop.Hold, error) {
+	if n := e.holds.about(h.Service, h.At); n >= maxHolds {
+		return nil, bellhop.Errorf(bellhop.Conflict, "%s has %d suppressions and pauses that are not over, which is as many as may be; take some back (see: suppressions)", h.Service, n)
+	}
 	h, err := e.store.Holds.PutHold(ctx, key, h)
 	if err != nil {
 		return nil, notAccepted(err)
@@ -187,6 +190,23 @@ type holdCache struct {
 	mu      sync.Mutex // one reading at a time, so that a later one wins
 }
 
+// maxHolds bounds the holds of a service that are not over.
+const maxHolds = 200
+
+// about counts the holds of a service that are not over, as far as is known.
+func (c *holdCache) about(service string, now time.Time) (n int) {
+	known := c.now.Load()
+	if known == nil {
+		return 0
+	}
+	for i := range known.holds {
+		if known.holds[i].Service == service && !known.holds[i].Over(now) {
+			n++
+		}
+	}
+	return n
+}
+
 type heldNow struct {
 	holds []bellhop.Hold
 	at    time.Time
@@ -230,37 +250,34 @@ func (e *Engine) knowHolds(ctx context.Context) {
 	}
 }
 
-// lastHold returns what keeps a run back from the given time on, nil if
-// nothing is known to: where one hold follows another, the one that lets the
-// run go in the end.
-func lastHold(holds []bellhop.Hold, run *bellhop.RunSpec, at time.Time) *bellhop.Hold {
-	var last *bellhop.Hold
-	for {
-		var longest *bellhop.Hold
-		for i := range holds {
-			h := &holds[i]
-			if h.Open(at) && h.Covers(run.Service, run.Job, run.Args) && (longest == nil || outlasts(h, longest)) {
-				longest = h
-			}
+// openHold returns what keeps a run from starting at the given time, of what
+// has begun by then and by begun: what lasts longest, a pause before all. more
+// counts the others. It is nil when nothing is known to.
+func openHold(holds []bellhop.Hold, run *bellhop.RunSpec, begun, at time.Time) (longest *bellhop.Hold, more int) {
+	found := 0
+	for i := range holds {
+		h := &holds[i]
+		if h.From.After(begun) || !h.Open(at) || !h.Covers(run.Service, run.Job, run.Args) {
+			continue
 		}
-		if longest == nil {
-			break
+		found++
+		if longest == nil || outlasts(h, longest) {
+			longest = h
 		}
-		last = longest
-		if last.Until.IsZero() {
-			break
-		}
-		at = last.Until
 	}
-	if last == nil {
-		return nil
+	if longest == nil {
+		return nil, 0
 	}
-	h := *last
-	return &h
+	h := *longest
+	return &h, found - 1
 }
 
-// outlasts reports whether h ends after other.
+// outlasts reports whether h ends after other, as far as is known. Nobody but
+// people ends a pause.
 func outlasts(h, other *bellhop.Hold) bool {
+	if h.Kind != other.Kind {
+		return h.Kind == bellhop.HoldPause
+	}
 	return !other.Until.IsZero() && (h.Until.IsZero() || h.Until.After(other.Until))
 }
 

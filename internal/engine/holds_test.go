@@ -324,3 +324,42 @@ func TestPriorities(t *testing.T) {
 		}
 	}
 }
+
+// Of several windows that overlap, receipts and `why` name the open one that
+// lasts longest, and the next one when that is taken back.
+func TestTheOpenHoldThatLastsLongestIsNamed(t *testing.T) {
+	h := newHouse(t)
+	short := h.holds(alice, suppress("example", "deploy", "", "20m"))[0]
+	long := h.holds(alice, suppress("example", "", "", "30m"))[0]
+	later := h.holds(alice, suppress("example", "", "10m", "10h"))[0]
+	named := func(env string, want bellhop.Hold, more int) {
+		t.Helper()
+		got := h.run(bob, ask("example", "deploy", env))
+		if got.Hold == nil || got.Hold.ID != want.ID {
+			t.Errorf("the receipt names %+v, want %d", got.Hold, want.ID)
+		}
+		r, err := h.Run(t.Context(), bob, got.Run)
+		if err != nil || r.Wait == nil || r.Wait.Hold == nil || r.Wait.Hold.ID != want.ID || r.Wait.More != more || !r.Wait.Until.Equal(want.Until) {
+			t.Errorf("it waits for %+v, %v; want %d and %d more", r.Wait, err, want.ID, more)
+		}
+	}
+	end := func(hold bellhop.Hold) {
+		inv := built(bellhop.ActionUnsuppress, "", "")
+		inv.Hold = hold.ID
+		h.holds(alice, inv)
+	}
+	named("a", long, 1)
+	pause := h.holds(alice, built(bellhop.ActionPause, "example", "deploy"))[0]
+	named("b", pause, 2)
+	h.holds(alice, built(bellhop.ActionResume, "example", "deploy"))
+	end(long)
+	named("c", short, 0)
+	end(short)
+	delayed := ask("example", "deploy", "d")
+	delayed.Delay = time.Hour
+	if got := h.run(bob, delayed); got.Hold == nil || got.Hold.ID != later.ID {
+		t.Errorf("the receipt does not tell of the window in which it could start: %+v", got.Hold)
+	} else if r, err := h.Run(t.Context(), bob, got.Run); err != nil || r.Wait == nil || r.Wait.Reason != bellhop.WaitDelay {
+		t.Errorf("until that has begun, it waits for %+v, %v; want its delay", r.Wait, err)
+	}
+}

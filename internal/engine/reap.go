@@ -46,10 +46,7 @@ func (e *Engine) reap(ctx context.Context, l *bellhop.LostRun) (bellhop.State, e
 	if l.Stop == nil {
 		afterCrash(&end, job, l.Crashes+1)
 	}
-	if err := e.follow(ctx, &end, job, workOf(&l.Run)); err != nil {
-		return "", err
-	}
-	err = e.end(ctx, &end)
+	err = e.conclude(ctx, &end, job, workOf(&l.Run))
 	if err == nil {
 		e.works.drop(l.Ref)
 	}

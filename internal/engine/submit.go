@@ -121,7 +121,10 @@ func (e *Engine) write(ctx context.Context, inv *bellhop.Invocation, o *offer, s
 		Job: o.title, Rule: o.job.Report,
 	}
 	if !got.Ended {
-		a.Hold = lastHold(e.knownHolds(), &spec, later(now, got.Start))
+		holds, start := e.knownHolds(), later(now, got.Start)
+		if a.Hold, _ = openHold(holds, &spec, now, start); a.Hold == nil { // by then, one that begins meanwhile keeps it
+			a.Hold, _ = openHold(holds, &spec, start, start)
+		}
 	}
 	return a, nil
 }

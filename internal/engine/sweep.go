@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -261,6 +262,15 @@ func (e *Engine) trim(ctx context.Context, rest rest) error {
 	if err != nil || size <= most {
 		return err
 	}
+	// What runs now has output later, and is then among the oldest.
+	running, _, _, err := e.store.Records.Active(ctx, 0)
+	if err != nil {
+		return err
+	}
+	oldest := bellhop.RunID(math.MaxInt64)
+	for i := range running {
+		oldest = min(oldest, running[i].ID-1)
+	}
 	s := &sweeping{Engine: e, rest: rest, cat: cat, now: e.clock.Now()}
 	for after := e.swept.output; size > most; {
 		var output []bellhop.RunID
@@ -282,7 +292,7 @@ func (e *Engine) trim(ctx context.Context, rest rest) error {
 			return err
 		}
 		if len(output) > 0 {
-			e.swept.output = output[len(output)-1]
+			e.swept.output = min(output[len(output)-1], oldest)
 		}
 		if after == 0 { // the rest is of runs that run
 			break

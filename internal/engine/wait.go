@@ -42,8 +42,10 @@ func waitOf(r *bellhop.Run, holds []bellhop.Hold, now time.Time) *bellhop.Wait {
 		return nil
 	}
 	spec := bellhop.RunSpec{Service: r.Service, Job: r.Job, Args: r.Args}
-	if h := lastHold(holds, &spec, later(now, r.Start)); h != nil {
-		w := &bellhop.Wait{Reason: bellhop.WaitSuppressed, Until: h.Until, Hold: h}
+	// What has not begun explains nothing yet, though it may keep back what
+	// waits for its start.
+	if h, more := openHold(holds, &spec, now, later(now, r.Start)); h != nil {
+		w := &bellhop.Wait{Reason: bellhop.WaitSuppressed, Until: h.Until, Hold: h, More: more}
 		if h.Kind == bellhop.HoldPause {
 			w.Reason = bellhop.WaitPaused
 		}

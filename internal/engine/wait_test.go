@@ -42,24 +42,29 @@ func TestWhyARunWaits(t *testing.T) {
 		reason bellhop.WaitReason
 		until  int
 		hold   int64
+		more   int
 	}{
-		{"approval", bellhop.Run{State: bellhop.Held}, nil, bellhop.WaitApproval, 0, 0},
-		{"delay", bellhop.Run{Start: in(5)}, nil, bellhop.WaitDelay, 5, 0},
-		{"backoff", bellhop.Run{Start: in(5), Attempt: 1, Error: "exit status 3"}, nil, bellhop.WaitBackoff, 5, 0},
-		{"concurrency", bellhop.Run{Behind: 3}, nil, bellhop.WaitConcurrency, 0, 0},
-		{"a delay is longer than nobody knows what", bellhop.Run{Start: in(5), Behind: 3}, nil, bellhop.WaitDelay, 5, 0},
-		{"place", bellhop.Run{Start: in(-5)}, []bellhop.Hold{ended, elsewhere, narrow}, bellhop.WaitPlace, 0, 0},
-		{"interrupted: it has begun, and waits for a place", bellhop.Run{Start: in(-5), Attempt: 1}, nil, bellhop.WaitPlace, 0, 0},
-		{"suppressed", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 5, nil)}, bellhop.WaitSuppressed, 5, 1},
-		{"paused", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 0, nil)}, bellhop.WaitPaused, 0, 1},
-		{"a pause lasts longer than any window", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 0, nil), hold(2, -5, 500, nil)}, bellhop.WaitPaused, 0, 1},
-		{"of two windows the longer", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 5, nil), hold(2, -5, 50, nil), hold(3, -5, 20, nil)}, bellhop.WaitSuppressed, 50, 2},
-		{"one window after another", bellhop.Run{}, []bellhop.Hold{hold(2, 5, 20, nil), hold(1, -5, 5, nil)}, bellhop.WaitSuppressed, 20, 2},
-		{"a gap between windows is enough", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 5, nil), hold(2, 6, 20, nil)}, bellhop.WaitSuppressed, 5, 1},
-		{"a window that ends before the delay does", bellhop.Run{Start: in(9)}, []bellhop.Hold{hold(1, -5, 5, nil)}, bellhop.WaitDelay, 9, 0},
-		{"a window that is open when the delay ends", bellhop.Run{Start: in(9)}, []bellhop.Hold{hold(1, 8, 15, nil)}, bellhop.WaitSuppressed, 15, 1},
-		{"a window to come", bellhop.Run{}, []bellhop.Hold{hold(1, 5, 15, nil)}, bellhop.WaitPlace, 0, 0},
-		{"its own arguments", bellhop.Run{Args: bellhop.Args{"env": bellhop.Text("staging")}}, []bellhop.Hold{narrow}, bellhop.WaitPaused, 0, 7},
+		{"approval", bellhop.Run{State: bellhop.Held}, nil, bellhop.WaitApproval, 0, 0, 0},
+		{"delay", bellhop.Run{Start: in(5)}, nil, bellhop.WaitDelay, 5, 0, 0},
+		{"backoff", bellhop.Run{Start: in(5), Attempt: 1, Error: "exit status 3"}, nil, bellhop.WaitBackoff, 5, 0, 0},
+		{"concurrency", bellhop.Run{Behind: 3}, nil, bellhop.WaitConcurrency, 0, 0, 0},
+		{"a delay is longer than nobody knows what", bellhop.Run{Start: in(5), Behind: 3}, nil, bellhop.WaitDelay, 5, 0, 0},
+		{"place", bellhop.Run{Start: in(-5)}, []bellhop.Hold{ended, elsewhere, narrow}, bellhop.WaitPlace, 0, 0, 0},
+		{"interrupted: it has begun, and waits for a place", bellhop.Run{Start: in(-5), Attempt: 1}, nil, bellhop.WaitPlace, 0, 0, 0},
+		{"suppressed", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 5, nil)}, bellhop.WaitSuppressed, 5, 1, 0},
+		{"paused", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 0, nil)}, bellhop.WaitPaused, 0, 1, 0},
+		{"a pause lasts longer than any window", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 0, nil), hold(2, -5, 500, nil)}, bellhop.WaitPaused, 0, 1, 1},
+		{"of two windows the longer", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 5, nil), hold(2, -5, 50, nil), hold(3, -5, 20, nil)}, bellhop.WaitSuppressed, 50, 2, 2},
+		{"one window after another: the open one", bellhop.Run{}, []bellhop.Hold{hold(2, 5, 20, nil), hold(1, -5, 5, nil)}, bellhop.WaitSuppressed, 5, 1, 0},
+		{"windows that overlap, and have not all begun", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 20, nil), hold(2, -4, 30, nil), hold(3, 1, 90, nil)}, bellhop.WaitSuppressed, 30, 2, 1},
+		{"several pauses", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 0, nil), hold(2, -4, 0, nil), hold(3, -3, 0, nil)}, bellhop.WaitPaused, 0, 1, 2},
+		{"a pause before a window without an end", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 0, func(h *bellhop.Hold) { h.Kind = bellhop.HoldSuppress }), hold(2, -4, 0, nil)}, bellhop.WaitPaused, 0, 2, 1},
+		{"a gap between windows is enough", bellhop.Run{}, []bellhop.Hold{hold(1, -5, 5, nil), hold(2, 6, 20, nil)}, bellhop.WaitSuppressed, 5, 1, 0},
+		{"a window that ends before the delay does", bellhop.Run{Start: in(9)}, []bellhop.Hold{hold(1, -5, 5, nil)}, bellhop.WaitDelay, 9, 0, 0},
+		{"a window that is open until after the delay", bellhop.Run{Start: in(9)}, []bellhop.Hold{hold(1, -5, 15, nil), hold(2, -5, 5, nil)}, bellhop.WaitSuppressed, 15, 1, 0},
+		{"a window that begins before the delay ends", bellhop.Run{Start: in(9)}, []bellhop.Hold{hold(1, 8, 15, nil)}, bellhop.WaitDelay, 9, 0, 0},
+		{"a window to come", bellhop.Run{}, []bellhop.Hold{hold(1, 5, 15, nil)}, bellhop.WaitPlace, 0, 0, 0},
+		{"its own arguments", bellhop.Run{Args: bellhop.Args{"env": bellhop.Text("staging")}}, []bellhop.Hold{narrow}, bellhop.WaitPaused, 0, 7, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,6 +80,9 @@ func TestWhyARunWaits(t *testing.T) {
 			if id := tt.hold; id == 0 && w.Hold != nil || id != 0 && (w.Hold == nil || w.Hold.ID != id) {
 				t.Errorf("by %+v, want hold %d", w.Hold, id)
 			}
+			if w.More != tt.more {
+				t.Errorf("%d others, want %d", w.More, tt.more)
+			}
 			if tt.reason == bellhop.WaitBackoff && w.After != "exit status 3" {
 				t.Errorf("after %q", w.After)
 			}
@@ -85,38 +93,40 @@ func TestWhyARunWaits(t *testing.T) {
 	}
 }
 
-// What the last hold says is true: nothing is open when it ends, and until
-// then there is always something open.
-func TestTheLastHoldIsTheLast(t *testing.T) {
+// What is named is open, nothing that is open lasts longer, and the others are
+// counted.
+func TestTheHoldThatIsNamed(t *testing.T) {
 	run := bellhop.RunSpec{Service: "deploys", Job: "deploy"}
 	rapid.Check(t, func(t *rapid.T) {
 		var holds []bellhop.Hold
 		for i := range rapid.IntRange(0, 8).Draw(t, "holds") {
-			from := rapid.IntRange(-10, 30).Draw(t, "from")
-			holds = append(holds, hold(int64(i+1), from, max(1, from)+rapid.IntRange(1, 15).Draw(t, "length"), nil))
-		}
-		open := func(at time.Time) bool {
-			for _, h := range holds {
-				if h.Open(at) {
-					return true
-				}
+			from := rapid.IntRange(-10, 10).Draw(t, "from")
+			until := max(1, from) + rapid.IntRange(1, 15).Draw(t, "length")
+			if rapid.IntRange(0, 4).Draw(t, "kind") == 0 {
+				until = 0
 			}
-			return false
+			holds = append(holds, hold(int64(i+1), from, until, nil))
 		}
-		last := engine.LastHold(holds, run, noon)
-		if last == nil {
-			if open(noon) {
-				t.Fatal("nothing is said to keep it")
+		at := in(rapid.IntRange(1, 12).Draw(t, "at"))
+		named, more := engine.OpenHold(holds, run, noon, at)
+		open := 0
+		for _, h := range holds {
+			if h.From.After(noon) || !h.Open(at) {
+				continue
 			}
+			open++
+			if named == nil {
+				t.Fatalf("nothing is named, but %+v is open", h)
+			}
+			if named.Kind != bellhop.HoldPause && (h.Kind == bellhop.HoldPause || h.Until.After(named.Until)) {
+				t.Fatalf("%+v is named, but %+v lasts longer", named, h)
+			}
+		}
+		if named == nil {
 			return
 		}
-		if open(last.Until) {
-			t.Fatalf("at %s, when the last one ends, another is open", last.Until)
-		}
-		for at := noon; at.Before(last.Until); at = at.Add(time.Minute) {
-			if !open(at) {
-				t.Fatalf("it could start at %s, before %s", at, last.Until)
-			}
+		if named.From.After(noon) || !named.Open(at) || more != open-1 {
+			t.Fatalf("%+v and %d more, where %d are open", named, more, open)
 		}
 	})
 }
