@@ -172,7 +172,8 @@ func (t *tx) finish(d *db, list []*ending) error {
 }
 
 // hold locks the runs of endings, and gives those whose lease is the current
-// one and that come first; the others' error is ErrLeaseLost.
+// one and that come first; the others' error is ErrLeaseLost. Nor does a run
+// wait again that somebody has asked to end: ErrStopping.
 func (t *tx) hold(list []*ending) (live []*ending, err error) {
 	ids := make([]int64, len(list))
 	for i, e := range list {
@@ -193,6 +194,10 @@ func (t *tx) hold(list []*ending) (live []*ending, err error) {
 		h := rows[int64(e.Ref.Run)]
 		if h == nil || int64(h.lease) != e.Ref.Lease {
 			e.err = bellhop.ErrLeaseLost
+			continue
+		}
+		if e.State == bellhop.Waiting && h.cancel != nil {
+			e.err = bellhop.ErrStopping
 			continue
 		}
 		delete(rows, h.id)

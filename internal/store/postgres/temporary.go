@@ -28,7 +28,10 @@ func OpenTemporary(ctx context.Context, o Options) (*Temporary, error) {
 	o.schema = t.schema
 	store, err := Open(ctx, o)
 	if err != nil {
-		return nil, errors.Join(err, t.drop(ctx))
+		if left := t.drop(ctx); left != nil && left.Error() != err.Error() { // it need not be said twice that nothing answers
+			err = errors.Join(err, left)
+		}
+		return nil, err
 	}
 	t.Store = store
 	err = t.session(ctx, func(conn *pgx.Conn) error {
@@ -59,7 +62,7 @@ func (t *Temporary) session(ctx context.Context, do func(*pgx.Conn) error) error
 	if err != nil {
 		return err
 	}
-	d := &db{name: name}
+	d := &db{name: name, config: config}
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return d.openError(err)

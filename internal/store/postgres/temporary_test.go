@@ -31,3 +31,22 @@ func TestATemporaryStoreLeavesNothing(t *testing.T) {
 	}
 	pgtest.Exec(t, url, `DO $$ BEGIN ASSERT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname LIKE 'bellhop%'); END $$`)
 }
+
+// TestATemporaryStoreThatCantBeOpenedIsTold: once, as any other.
+func TestATemporaryStoreThatCantBeOpenedIsTold(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		url, want string
+		code      bellhop.Code
+	}{
+		"nothing there": {"postgres://u:hunter2@127.0.0.1:1/db", "store postgres://u@127.0.0.1:1/db: nothing answers there; start the database, or correct host and port in `store:`", bellhop.Unavailable},
+		"not a URL":     {"postgres://u:hunter2@host:port/db", "the URL of the store can't be read; ", bellhop.Invalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := postgres.OpenTemporary(t.Context(), postgres.Options{URL: c.url})
+			if bellhop.CodeOf(err) != c.code || strings.Count(err.Error(), c.want) != 1 || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error is %v (%s), want %s with %q once", err, bellhop.CodeOf(err), c.code, c.want)
+			}
+		})
+	}
+}
