@@ -85,6 +85,11 @@ func (t *tx) finish(f *finishing) (refused, err error) {
 	if e == nil {
 		return bellhop.ErrLeaseLost, nil
 	}
+	if f.State == bellhop.Waiting {
+		if by, err := t.stopping(e); by != "" || err != nil {
+			return bellhop.ErrStopping, err
+		}
+	}
 	for i := range f.follow {
 		if refused, err := t.checkDefinition(f.follow[i].spec); refused != nil || err != nil {
 			return refused, err
@@ -124,6 +129,18 @@ func (t *tx) holding(ref bellhop.LeaseRef) *entry {
 		return e
 	}
 	return nil
+}
+
+// stopping returns who asked to end a run that runs, if anybody did.
+func (t *tx) stopping(e *entry) (by string, err error) {
+	if !e.handled {
+		return "", nil
+	}
+	err = t.query(sqlLease, func(r row) error {
+		by = r.text(0)
+		return errStop
+	}, e.id)
+	return by, err
 }
 
 func (t *tx) requeue(f *finishing, e *entry) error {

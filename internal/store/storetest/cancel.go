@@ -49,8 +49,35 @@ func cancelTests() map[string]func(*fixture) {
 			f.same("stop", f.extend(ref(c))[0], bellhop.Extension{Stop: &bellhop.StopCause{End: bellhop.EndCancelled, Reason: "cancelled by bob"}})
 			f.same("again", f.cancel(bellhop.Cancellation{Run: sub.Run, All: true, Running: true, Principal: "carol"})[0].Effect, bellhop.CancelStopping)
 			f.same("still by", f.extend(ref(c))[0].Stop.Reason, "cancelled by bob")
-			f.finish(f.again(ref(c), bellhop.EndCrashed, 0))
-			f.same("after another claim", f.extend(ref(f.claimOne()))[0].Stop.Reason, "cancelled by bob")
+		},
+		"Cancel/ARunThatIsToBeStoppedDoesNotWaitAgain": func(f *fixture) {
+			f.submit(limit("k", 1))
+			c := f.claimOne()
+			f.extend(ref(c)) // the engine's look: nobody has asked yet
+			f.cancel(bellhop.Cancellation{Run: c.Run.ID, All: true, Running: true, Principal: "bob"})
+			again := f.again(ref(c), bellhop.EndFailed, time.Minute)
+			again.Report = bellhop.ReportOutcome
+			again.Output = &bellhop.OutputBatch{Ref: ref(c), Attempt: 1, Chunks: []bellhop.Chunk{f.chunk(1, bellhop.Stdout, 0, "text")}}
+			before := f.run(c.Run.ID)
+			for range 2 { // within one call as well
+				errs, err := f.s.Queue.Finish(f.ctx, []bellhop.Ending{again, again})
+				f.must(err)
+				f.same("errors", errs, []error{bellhop.ErrStopping, bellhop.ErrStopping})
+			}
+			f.same("run", f.run(c.Run.ID), before)
+			f.same("reports", len(f.due()), 0)
+			f.same("output", f.after(c.Run.ID, 0, 0, 100), []string{})
+			attempts, err := f.s.Records.Attempts(f.ctx, c.Run.ID)
+			f.must(err)
+			f.same("attempts", len(attempts), 0)
+			f.clock.Advance(time.Minute)
+			f.same("claimed", len(f.claim(9)), 0)
+			e := f.ending(ref(c))
+			e.End, e.State, e.Reason, e.ExitStatus = bellhop.EndCancelled, bellhop.Cancelled, "cancelled by bob", nil
+			errs, err := f.s.Queue.Finish(f.ctx, []bellhop.Ending{again, e})
+			f.must(err)
+			f.same("errors", errs, []error{bellhop.ErrStopping, nil})
+			f.same("state", f.run(c.Run.ID).State, bellhop.Cancelled)
 		},
 		"Cancel/RunningOnesOnlyWhenAsked": func(f *fixture) {
 			f.submit()
