@@ -102,7 +102,8 @@ type Wait struct {
 	Reason WaitReason `json:"reason"`
 	Until  time.Time  `json:"until,omitzero"`   // zero = not known
 	Behind RunID      `json:"behind,omitempty"` // WaitConcurrency: a run that goes first
-	Hold   *Hold      `json:"hold,omitempty"`   // WaitSuppressed, WaitPaused
+	Hold   *Hold      `json:"hold,omitempty"`   // WaitSuppressed, WaitPaused: of those that are open, the one that lasts longest
+	More   int        `json:"more,omitempty"`   // WaitSuppressed, WaitPaused: how many others are open besides Hold
 	After  string     `json:"after,omitempty"`  // WaitBackoff: how the last attempt ended
 }
 
