@@ -68,7 +68,7 @@ type FollowOn string
 const (
 	FollowSuccess FollowOn = "success" // succeeded
 	FollowFailure FollowOn = "failure" // failed or timed out
-	FollowAlways  FollowOn = "always"  // any end of a run that was begun
+	FollowAlways  FollowOn = "always"  // any end of an attempt after which the run does not go on
 )
 
 // OnFailure says what a failure brings besides the reports to those who asked:

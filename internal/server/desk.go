@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -183,20 +182,16 @@ func (d *desk) Unread(ctx context.Context, fn func(bellhop.Report) error) error 
 
 // tell calls fn for unread reports of a principal or a session.
 func (d *desk) tell(ctx context.Context, principal, session string, told map[int64]bool, fn func(bellhop.Report) error) error {
+	limit := unreadBatch
 	for {
-		rows, err := d.s.store.Outbox.Unread(ctx, principal, session, unreadBatch)
+		rows, err := d.s.store.Outbox.Unread(ctx, principal, session, limit)
 		if err != nil {
 			return err
 		}
-		fresh := 0
+		fresh, skipped := 0, 0
 		for _, row := range rows {
-			if told[row.ID] {
-				continue
-			}
-			if others, err := d.forOthers(ctx, principal, row.Ask.Origin); err != nil || others {
-				if err != nil {
-					return err
-				}
+			if told[row.ID] || d.forOthers(principal, row.Ask.Origin) {
+				skipped++
 				continue
 			}
 			fresh++
@@ -210,34 +205,19 @@ func (d *desk) tell(ctx context.Context, principal, session string, told map[int
 			told[row.ID] = true
 			d.delivered(ctx, row.ID)
 		}
-		if fresh == 0 {
+		if fresh == 0 && len(rows) < limit {
 			return nil
 		}
+		limit = unreadBatch + skipped // what is skipped must not hide the rest
 	}
 }
 
-// left reports whether no connection will read what is for an origin; one
-// without a session never was a connection. Of another server's connections it
-// is known only that they are gone with it.
-func (d *desk) left(ctx context.Context, o bellhop.Origin) (bool, error) {
-	if o.Session == "" {
-		return true, nil
-	}
-	if o.Server == "" || o.Server == d.s.name {
-		return d.s.hub.Ended(o.Session), nil
-	}
-	alive, err := d.s.store.Cluster.Alive(ctx)
-	return !slices.Contains(alive, o.Server), err
-}
-
-// forOthers reports whether a report that is meant for a person is left to
-// somebody else's connection.
-func (d *desk) forOthers(ctx context.Context, principal string, o bellhop.Origin) (bool, error) {
-	if principal == "" {
-		return false, nil
-	}
-	left, err := d.left(ctx, o)
-	return !left, err
+// forOthers reports whether an unread report is left to somebody else's
+// connection: one of this server that is there, or may come back. One that
+// another server found to be gone is gone, and a report without a session never
+// had one.
+func (d *desk) forOthers(principal string, o bellhop.Origin) bool {
+	return principal != "" && o.Session != "" && (o.Server == "" || o.Server == d.s.name) && !d.s.hub.Ended(o.Session)
 }
 
 // counter counts what is there, and wakes who waits for none.

@@ -90,4 +90,23 @@ func TestTwoServersShareAStore(t *testing.T) {
 	if err != nil || len(alive) != 5 {
 		t.Errorf("runs are %q, %v", alive, err)
 	}
+
+	// What nobody's connection took at one server is unread at the other, while
+	// both live.
+	gone, err := client(t, a).Ask(t.Context(), "gone", "example gone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for found := false; !found; {
+		if t.Context().Err() != nil {
+			t.Fatal("it is told nowhere")
+		}
+		err := deskB.Unread(t.Context(), func(r bellhop.Report) error {
+			found = found || r.Run.ID == gone.Accepted.Run
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
