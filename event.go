@@ -51,7 +51,7 @@ const (
 	ActionSuppress     Action = "suppress"     // a job or a service, for a time
 	ActionUnsuppress   Action = "unsuppress"   // its windows, or one by its number
 	ActionPause        Action = "pause"        // a job or a service, until resumed
-	ActionResume       Action = "resume"       //
+	ActionResume       Action = "resume"       // what is paused, or one by its number
 	ActionSuppressions Action = "suppressions" // windows and pauses
 )
 
@@ -75,7 +75,7 @@ type Invocation struct {
 	Run      RunID         // ActionCancelRun, ActionRetry, ActionLogs, ActionWhy
 	From     string        // ActionSuppress: as it was written; "" = now
 	Until    string        // ActionSuppress: as it was written
-	Hold     int64         // ActionUnsuppress: the number of one window; 0 = all of the job or service
+	Hold     int64         // ActionUnsuppress, ActionResume: the number of one; 0 = all of the job or service
 	Mine     bool          // ActionRuns: only one's own
 	Person   Person
 	Origin   Origin

@@ -114,7 +114,11 @@ func (e *Engine) mayRelease(ctx context.Context, inv *bellhop.Invocation, kind b
 		return notAccepted(err)
 	}
 	if len(there) == 0 {
-		return bellhop.Errorf(bellhop.NotFound, "there is no suppression %d (see: suppressions)", inv.Hold)
+		what := "suppression"
+		if kind == bellhop.HoldPause {
+			what = "pause"
+		}
+		return bellhop.Errorf(bellhop.NotFound, "there is no %s %d (see: suppressions)", what, inv.Hold)
 	}
 	h := there[0]
 	at := *inv
@@ -130,7 +134,7 @@ func (e *Engine) mayRelease(ctx context.Context, inv *bellhop.Invocation, kind b
 		what += " " + h.Job
 	}
 	if h.Kind == bellhop.HoldPause {
-		return bellhop.Errorf(bellhop.Invalid, "%d is a pause of %s, not a suppression; it is ended by: resume %s", h.ID, what, what)
+		return bellhop.Errorf(bellhop.Invalid, "%d is a pause of %s, not a suppression; it is ended by: resume %d", h.ID, what, h.ID)
 	}
 	return bellhop.Errorf(bellhop.Invalid, "%d is a suppression of %s, not a pause; it is ended by: unsuppress %d", h.ID, what, h.ID)
 }

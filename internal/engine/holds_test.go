@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,35 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+// Of several pauses of one job, a number ends one.
+func TestResumeByNumber(t *testing.T) {
+	h := newHouse(t)
+	all := h.holds(alice, built(bellhop.ActionPause, "example", "deploy"))[0]
+	narrow := built(bellhop.ActionPause, "example", "deploy")
+	narrow.Args = bellhop.Args{"env": bellhop.Text("a")}
+	some := h.holds(alice, narrow)[0]
+	window := h.holds(alice, suppress("example", "free", "", "2h"))[0]
+	resume := func(id int64) bellhop.Invocation {
+		return bellhop.Invocation{Action: bellhop.ActionResume, Hold: id}
+	}
+	if _, err := h.do(guest, resume(some.ID)); bellhop.CodeOf(err) != bellhop.NotAllowed {
+		t.Errorf("by a guest: %v", err)
+	}
+	if _, err := h.do(bob, resume(window.ID)); bellhop.CodeOf(err) != bellhop.Invalid || !strings.HasSuffix(err.Error(), fmt.Sprintf("unsuppress %d", window.ID)) {
+		t.Errorf("a window by its number: %v", err)
+	}
+	if _, err := h.do(bob, resume(999)); bellhop.CodeOf(err) != bellhop.NotFound || !strings.HasPrefix(err.Error(), "there is no pause 999") {
+		t.Errorf("no such number: %v", err)
+	}
+	if ended := h.holds(bob, resume(some.ID)); len(ended) != 1 || ended[0].ID != some.ID || ended[0].EndedBy != "bob" {
+		t.Errorf("resumed %+v", ended)
+	}
+	left := h.holds(alice, built(bellhop.ActionSuppressions, "example", "deploy"))
+	if len(left) != 1 || left[0].ID != all.ID {
+		t.Errorf("left are %+v, want the pause of the whole job", left)
+	}
+}
+
 func TestTheSameKeyHoldsOnce(t *testing.T) {
 	h := newHouse(t)
 	make := suppress("example", "deploy", "", "2h")
@@ -186,7 +216,7 @@ func TestWhoMayHold(t *testing.T) {
 	}
 	pause := h.holds(alice, built(bellhop.ActionPause, "example", "deploy"))[0]
 	byNumber.Hold = pause.ID
-	if _, err := h.do(alice, byNumber); bellhop.CodeOf(err) != bellhop.Invalid || !strings.Contains(err.Error(), "resume example deploy") {
+	if _, err := h.do(alice, byNumber); bellhop.CodeOf(err) != bellhop.Invalid || !strings.HasSuffix(err.Error(), fmt.Sprintf("resume %d", pause.ID)) {
 		t.Errorf("a pause by its number: %v", err)
 	}
 	_, err := h.Do(t.Context(), bellhop.Invocation{Action: bellhop.ActionPause, Service: "example", Person: alice})

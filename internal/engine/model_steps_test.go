@@ -105,8 +105,9 @@ func (m *modelled) release() {
 	inv := bellhop.Invocation{Action: bellhop.ActionUnsuppress, Service: "m", Job: h.Job, Args: h.Args}
 	if h.Kind == bellhop.HoldPause {
 		inv.Action = bellhop.ActionResume
-	} else if rapid.Bool().Draw(m.t, "number") {
-		inv = bellhop.Invocation{Action: bellhop.ActionUnsuppress, Hold: h.ID}
+	}
+	if rapid.Bool().Draw(m.t, "number") {
+		inv = bellhop.Invocation{Action: inv.Action, Hold: h.ID}
 	}
 	answer, err := m.do(inv)
 	m.ok(err)

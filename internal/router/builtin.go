@@ -60,6 +60,7 @@ func builtinCommands() []builtinCommand {
 		{"pause [service]", pause, "starts nothing of it until it is resumed", builtin{action: bellhop.ActionPause}},
 		{"pause [service] [job]", pause, "", builtin{action: bellhop.ActionPause}},
 		{"resume [service]", resume, "lets it start again", builtin{action: bellhop.ActionResume}},
+		{"resume [service]", "resume NUMBER", "ends one of the pauses", builtin{action: bellhop.ActionResume}},
 		{"resume [service] [job]", resume, "", builtin{action: bellhop.ActionResume}},
 		{"suppress [service] until [until]", suppressUntil, "starts nothing of it until then", builtin{action: bellhop.ActionSuppress}},
 		{"suppress [service] [job] until [until]", suppressUntil, "", builtin{action: bellhop.ActionSuppress}},
@@ -102,8 +103,8 @@ func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Val
 	case takesRun:
 		inv.Run, err = runID(inv.Action, v.Text)
 	case takesService:
-		if inv.Action == bellhop.ActionUnsuppress && isNumber(v.Text) {
-			inv.Hold, err = holdNumber(v.Text)
+		if takesNumber(inv.Action) && isNumber(v.Text) {
+			inv.Hold, err = holdNumber(inv.Action, v.Text)
 			return err
 		}
 		s := r.byName[fold(v.Text)]
@@ -113,7 +114,7 @@ func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Val
 		inv.Service = s.Name
 	case takesJob:
 		if inv.Hold != 0 {
-			return bellhop.Errorf(bellhop.Invalid, "a number says by itself which suppression is meant: write `unsuppress %d`, or `unsuppress SERVICE JOB`", inv.Hold)
+			return bellhop.Errorf(bellhop.Invalid, "a number says by itself which %s is meant: write `%s %d`, or `%[2]s SERVICE JOB`", holdWord(inv.Action), inv.Action, inv.Hold)
 		}
 		inv.Job, err = r.byName[fold(inv.Service)].jobNamed(v.Text)
 	case takesFrom:
@@ -138,10 +139,23 @@ func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-func holdNumber(s string) (int64, error) {
+// takesNumber reports whether an action may be about one hold by its number.
+func takesNumber(a bellhop.Action) bool {
+	return a == bellhop.ActionUnsuppress || a == bellhop.ActionResume
+}
+
+// holdWord names what an action ends.
+func holdWord(a bellhop.Action) string {
+	if a == bellhop.ActionResume {
+		return "pause"
+	}
+	return "suppression"
+}
+
+func holdNumber(a bellhop.Action, s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 {
-		return 0, bellhop.Errorf(bellhop.NotFound, "there is no suppression %s; `suppressions` lists them with their numbers", echo(s))
+		return 0, bellhop.Errorf(bellhop.NotFound, "there is no %s %s; `suppressions` lists them with their numbers", holdWord(a), echo(s))
 	}
 	return n, nil
 }

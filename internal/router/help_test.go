@@ -25,6 +25,7 @@ Everywhere:
   retry RUN with NAME=VALUE ...      the same with other arguments
   pause SERVICE [JOB]                starts nothing of it until it is resumed
   resume SERVICE [JOB]               lets it start again
+  resume NUMBER                      ends one of the pauses
   suppress SERVICE [JOB] until TIME  starts nothing of it until then
   suppress SERVICE [JOB] from TIME until TIME
       the same, from a time on
