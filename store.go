@@ -54,8 +54,9 @@ type RunSpec struct {
 	Start                time.Time // earliest start
 	// MergeKey is equal for runs of the same definition and arguments. A
 	// submission joins a run with the same key that was never claimed: its
-	// start is replaced and the ask added. Empty: never merge, never be merged
-	// into.
+	// start is replaced and the ask added. A run has at most 10,000 asks: what
+	// would bring more makes a new run, which takes the key over. Empty: never
+	// merge, never be merged into.
 	MergeKey string
 	// ConcurrencyKey and Concurrency bound how many runs with the same key are
 	// running. Concurrency 0: unlimited, and the key serves verdicts only.

@@ -36,6 +36,7 @@ const (
     u (id, rank, start, deadline, patience, latest, lane, ckey, climit, asks, merge, alike)`
 	sqlInsertAsks = `INSERT INTO ask (run_id, n, principal, session, server, ask)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[])`
+	sqlSeal  = `UPDATE waiting SET merge = NULL WHERE run_id = ANY ($1::bigint[])`
 	sqlMerge = `UPDATE waiting w SET phase = 0, hold = 0, rank = u.rank, start = u.start, deadline = u.deadline, told = u.deadline, latest = u.latest, asks = u.asks
   FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[]) u (id, rank, start, deadline, latest, asks) WHERE w.run_id = u.id`
 
@@ -46,6 +47,10 @@ const (
   (SELECT w.run_id FROM waiting w WHERE w.ckey = u.ckey AND w.ckey > 0 AND w.phase < 2 AND (w.rank, w.start, w.run_id) < (u.rank, u.start, u.id) ORDER BY w.rank, w.start, w.run_id LIMIT 1), 0)
   FROM unnest($1::int[], $2::int[], $3::smallint[], $4::bigint[], $5::bigint[]) u (ord, ckey, rank, start, id)`
 )
+
+// maxAsks bounds the asks of a run, so that no call has to write more reports
+// than these. Whatever would bring more makes a run of its own.
+const maxAsks = 10_000
 
 // submitting is one call of Submit.
 type submitting struct{ runs []*newRun }
@@ -167,6 +172,7 @@ type target struct {
 	asks            int
 	joined          []newAsk // beyond those that are stored
 	moved           bool     // it is to be written again
+	sealed          bool     // another one has taken its merge key over
 	fresh           *newRun  // of this change
 }
 
@@ -185,6 +191,7 @@ type submission struct {
 	alike   map[pgtype.UUID]*target
 	made    []*target
 	moved   []*target
+	full    []int64 // runs of the store whose merge key was taken over
 	keys    []keyRow
 	noted   map[pgtype.UUID]int // in keys
 	behind  []behindRow
@@ -295,8 +302,11 @@ func (s *submission) place(n *newRun) {
 	}
 	if n.merge.Valid {
 		if t := s.targets[n.merge]; t != nil {
-			s.join(n, t)
-			return
+			if t.asks+len(n.asks) <= maxAsks {
+				s.join(n, t)
+				return
+			}
+			s.seal(t)
 		}
 	}
 	t := &target{ckey: n.ckey, rank: n.rank, start: n.start, patience: n.patience, created: n.now, asks: len(n.asks), joined: n.asks[1:], fresh: n}
@@ -312,6 +322,14 @@ func (s *submission) place(n *newRun) {
 	s.made = append(s.made, t)
 	s.note(n, t, false)
 	s.tell(n, t, bellhop.Created)
+}
+
+// seal lets nothing more be merged into a run.
+func (s *submission) seal(t *target) {
+	t.sealed = true
+	if t.fresh == nil {
+		s.full = append(s.full, t.id)
+	}
 }
 
 // join adds a submission to a run that was never claimed.
@@ -443,7 +461,13 @@ func (s *submission) writeRuns() {
 		ranks[i] = t.rank
 		a := f.asks[0]
 		principals[i], sessions[i], servers[i], rests[i], args[i] = a.principal, a.session, a.server, a.rest, f.args
-		merges[i], alikes[i] = f.merge, f.alike
+		alikes[i] = f.alike
+		if !t.sealed {
+			merges[i] = f.merge
+		}
+	}
+	if len(s.full) > 0 {
+		s.t.do(sqlSeal, s.full)
 	}
 	s.t.do(sqlInsertRuns, ids, lanes, jobs, defs, retries, afters, created, principals, sessions, servers, rests, args)
 	s.t.do(sqlInsertWaiting, ids, ranks, starts, deadlines, patience, latest, lanes, ckeys, limits, asks, merges, alikes)

@@ -208,7 +208,7 @@ func BenchmarkHistory(b *testing.B) {
 			execSQL(b, path, fmt.Sprintf(`DELETE FROM queue; WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n LIMIT %d)
   INSERT INTO run SELECT i, job, definition, created + i, NULL, NULL, 0, principal, NULL, ask, args FROM n, run WHERE id = 1 AND %[1]d > 0`, history))
 			execSQL(b, path, `INSERT INTO ended SELECT id, 4, 1, 0, 1, 1, 1, 0, 0, 0, created, 0, created, created, 'r', NULL, NULL, NULL FROM run`)
-			execSQL(b, path, `INSERT INTO report SELECT id << 20, 0, 1, 2, 2, 0, created, created, created, principal, NULL, NULL, NULL, NULL FROM run`)
+			execSQL(b, path, `INSERT INTO report SELECT id << 24, 0, 1, 2, 2, 0, created, created, created, principal, NULL, NULL, NULL, NULL FROM run`)
 			execSQL(b, path, `INSERT INTO key SELECT 'history:' || printf('%012d', id), id, created, NULL FROM run WHERE id > 1`)
 			s = openBenchAt(b, path)
 			fillBench(b, s, digest, 0)

@@ -32,7 +32,12 @@ func (t *tx) followUp(ended *entry, p *prepared, index int, now time.Time) error
 	}
 	var target *entry
 	if p.merge != (hash{}) {
-		target = t.q.merge[p.merge]
+		if target = t.q.merge[p.merge]; target != nil && target.asks+int64(len(asks)) > maxAsks {
+			target = nil
+			if err := t.seal(p.merge); err != nil {
+				return err
+			}
+		}
 	}
 	for i := range asks {
 		a := &asks[i]

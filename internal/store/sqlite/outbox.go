@@ -10,13 +10,14 @@ import (
 
 // reportBits are the bits of a report's id that count the reports of its run;
 // the others are the run's. So all reports of a run lie together.
-const reportBits = 20
+// With maxAsks asks there is room for more than 1,600 reports to each.
+const reportBits = 24
 
 const (
 	// The ask is in the run's record, beside it, or here; all by PRIMARY KEY.
 	reportRows = `SELECT p.id, p.kind, p.attempt, p.ask, p.created, p.tries, n.name, p.session,
   CASE p.ask WHEN -1 THEN p.told WHEN 0 THEN r.ask ELSE a.ask END, CASE p.ask WHEN -1 THEN 0 WHEN 0 THEN r.withdrawn ELSE a.withdrawn END
-  FROM report p CROSS JOIN run r ON r.id = p.id >> 20 CROSS JOIN principal n ON n.id = p.principal LEFT JOIN ask a ON a.run_id = r.id AND a.n = p.ask`
+  FROM report p CROSS JOIN run r ON r.id = p.id >> 24 CROSS JOIN principal n ON n.id = p.principal LEFT JOIN ask a ON a.run_id = r.id AND a.n = p.ask`
 	sqlReport = reportRows + ` WHERE p.id = ? AND p.state = 0`
 	// By report_unread.
 	sqlUnreadOf = reportRows + ` WHERE p.state = 1 AND p.principal = (SELECT id FROM principal WHERE name = ?) ORDER BY p.created, p.id LIMIT ? + 0`

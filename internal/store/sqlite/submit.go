@@ -20,9 +20,14 @@ const (
 	sqlInsertAsk = `INSERT INTO ask (run_id, n, principal, session, ask) VALUES (?, ?, ?, ?, ?)`
 	// By PRIMARY KEY.
 	sqlMergeQueue = `UPDATE queue SET start = ?, deadline = ?, bound = ?, priority = ?, asks = ? WHERE run_id = ?`
+	sqlSeal       = `UPDATE queue SET merge = NULL WHERE run_id = ?`
 	sqlCreated    = `SELECT created FROM run WHERE id = ?`
 	sqlEndedStart = `SELECT start FROM ended WHERE run_id = ?`
 )
+
+// maxAsks bounds the asks of a run, so that no call has to write more reports
+// than these. Whatever would bring more makes a run of its own.
+const maxAsks = 10_000
 
 // PutDefinitions stores those that are not there yet.
 func (d *db) PutDefinitions(ctx context.Context, defs []bellhop.Definition) error {
@@ -154,7 +159,7 @@ func (t *tx) checkDefinition(spec *bellhop.RunSpec) (refused, err error) {
 }
 
 func (t *tx) submit(p *preparedSubmission) (bellhop.Submitted, error) {
-	target, how := t.target(&p.run)
+	target, how := t.target(&p.run, 1)
 	noted := t.nextRun
 	switch how {
 	case bellhop.Merged:
@@ -174,7 +179,9 @@ func (t *tx) submit(p *preparedSubmission) (bellhop.Submitted, error) {
 	case bellhop.Merged:
 		err = t.merge(target, &p.run, &p.ask)
 	default:
-		target, err = t.create(&p.run, &p.ask, 0, p.now)
+		if err = t.seal(p.run.merge); err == nil {
+			target, err = t.create(&p.run, &p.ask, 0, p.now)
+		}
 	}
 	if err != nil {
 		return bellhop.Submitted{}, err
@@ -186,19 +193,32 @@ func (t *tx) submit(p *preparedSubmission) (bellhop.Submitted, error) {
 	return out, nil
 }
 
-// target returns the run that a submission is about, unless it makes one.
-func (t *tx) target(p *prepared) (*entry, bellhop.How) {
+// target returns the run that a submission with so many asks is about, unless
+// it makes one.
+func (t *tx) target(p *prepared, asks int64) (*entry, bellhop.How) {
 	if p.spec.Reject && p.alike != (hash{}) {
 		if l := t.q.alike[p.alike]; l != nil {
 			return l.first, bellhop.Rejected
 		}
 	}
 	if p.merge != (hash{}) {
-		if e := t.q.merge[p.merge]; e != nil {
+		if e := t.q.merge[p.merge]; e != nil && e.asks+asks <= maxAsks {
 			return e, bellhop.Merged
 		}
 	}
 	return nil, bellhop.Created
+}
+
+// seal lets nothing more be merged into the run with a merge key, before
+// another one takes the key over.
+func (t *tx) seal(merge hash) error {
+	e := t.q.merge[merge]
+	if e == nil {
+		return nil
+	}
+	t.q.change(e, func() { e.merge = hash{} })
+	_, err := t.exec(sqlSeal, e.id)
+	return err
 }
 
 // create writes a new run with its first ask.

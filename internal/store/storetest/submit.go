@@ -159,6 +159,43 @@ func mergeTests() map[string]func(*fixture) {
 			f.finish(f.ending(ref(c)))
 			f.same("reports", f.reported(), []string{"alice outcome 1 #1", "carol outcome 1 #1"})
 		},
+		"Merge/ARunHas10000AsksAtMost": func(f *fixture) {
+			const most = 10_000
+			specs := []spec{merge("m"), in(time.Minute)}
+			first := f.submit(specs...)
+			fill := func(n int) (last bellhop.Submitted) {
+				for n > 0 {
+					subs := make([]bellhop.Submission, min(n, 1000))
+					for i := range subs {
+						subs[i] = f.submission(specs...)
+					}
+					out, err := f.s.Queue.Submit(f.ctx, subs)
+					f.must(err)
+					n, last = n-len(subs), out[len(out)-1]
+				}
+				return last
+			}
+			f.same("the last that joins", fill(most-1).Run, first.Run)
+			f.same("the next", fill(2), bellhop.Submitted{Run: 2, How: bellhop.Merged, Start: first.Start})
+			f.reopen()
+			f.same("after a restart", fill(1).Run, bellhop.RunID(2))
+			f.same("at once", fill(most).Run, bellhop.RunID(3))
+			f.clock.Advance(time.Minute)
+			runs := f.claim(1)
+			f.same("claimed", ids(runs), []bellhop.RunID{1})
+			e := f.ending(ref(runs[0]))
+			e.Follow = []bellhop.RunSpec{f.following(func(s *bellhop.RunSpec) { s.MergeKey = "m" })}
+			f.finish(e)
+			var asks []int
+			for _, id := range f.list(bellhop.RunFilter{}) {
+				asks = append(asks, len(f.asks(id)))
+			}
+			f.same("asks, newest first", asks, []int{most, 3, most, most})
+			rows, _, err := f.s.Outbox.Due(f.ctx, bellhop.DueRequest{Now: f.now(), N: most + 1})
+			f.must(err)
+			f.same("reports", len(rows), most)
+			f.same("merged into the newest or a new one", f.submit(specs...).Run, bellhop.RunID(5))
+		},
 		"Merge/IntoOneThatWasHeldBack": func(f *fixture) {
 			f.submit(limit("k", 1))
 			held := f.submit(limit("k", 1), merge("m"))
