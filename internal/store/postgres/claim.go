@@ -65,7 +65,8 @@ const (
       SELECT q.run_id FROM waiting q WHERE q.phase = 2 AND q.hold = k.id ORDER BY q.rank, q.start, q.run_id LIMIT $2 FOR UPDATE SKIP LOCKED) w
     WHERE k.id IS NOT NULL AND (h.id IS NULL OR h.ended > 0 OR (h.until > 0 AND h.until <= $1)))
   UPDATE waiting w SET phase = 0, hold = 0 FROM o WHERE w.run_id = o.run_id`
-	sqlOpenHolds = `SELECT ` + holdColumns + ` FROM hold h WHERE h.ended = 0 AND h.since <= $1 AND (h.until = 0 OR h.until > $1) ORDER BY h.until = 0, h.until, h.id`
+	// Those that open later too: they may before the claim is made.
+	sqlClaimHolds = `SELECT ` + holdColumns + ` FROM hold h WHERE h.ended = 0 AND (h.until = 0 OR h.until > $1) ORDER BY h.until = 0, h.until, h.id`
 
 	// By waiting_kept: of each key, the first of those that its limit keeps
 	// back, as many as there is room for.
@@ -141,8 +142,10 @@ func (c *candidate) scan(r pgx.Rows) error {
 type claiming struct {
 	t       *tx
 	req     *bellhop.ClaimRequest
-	now     int64
-	open    []bellhop.Hold
+	clock   bellhop.Clock
+	began   time.Time // by clock
+	now     int64     // by the claimer's clock, after what was waited for
+	holds   []bellhop.Hold
 	found   []*candidate
 	taken   []*candidate
 	asked   map[int64]string // who asked first, where ask 0 is withdrawn
@@ -154,13 +157,19 @@ type claiming struct {
 // Claim takes runs whose start has come.
 func (d *db) Claim(ctx context.Context, req bellhop.ClaimRequest) ([]bellhop.ClaimedRun, time.Time, error) {
 	req.N = min(max(req.N, 0), maxClaim)
+	clock := d.given
+	if clock == nil {
+		clock = d.clock // how long it waited is this machine's matter
+	}
+	began := clock.Now()
 	var c *claiming
 	err := d.write(ctx, "claiming", func(t *tx) error {
-		c = &claiming{t: t, req: &req, now: micros(req.Now), asked: map[int64]string{}, running: map[int32]int64{}, locked: map[int32]bool{}}
+		c = &claiming{t: t, req: &req, clock: clock, began: began, asked: map[int64]string{}, running: map[int32]int64{}, locked: map[int32]bool{}}
+		c.tick()
 		t.each(sqlLockedShared, ignore, lockClassHolds)
-		t.each(sqlOpenHolds, func(r pgx.Rows) error {
+		t.each(sqlClaimHolds, func(r pgx.Rows) error {
 			h, err := scanHold(r)
-			c.open = append(c.open, h)
+			c.holds = append(c.holds, h)
 			return err
 		}, c.now)
 		t.do(sqlLetGo, c.now, max(maxScan, req.N))
@@ -186,6 +195,15 @@ func (d *db) Claim(ctx context.Context, req bellhop.ClaimRequest) ([]bellhop.Cla
 	}
 	return runs, c.next, nil
 }
+
+// tick sets the time again by which runs are judged. Windows may open, and
+// deadlines pass, while a claim waits for locks.
+func (c *claiming) tick() {
+	c.now = micros(c.req.Now.Add(max(0, c.clock.Now().Sub(c.began))))
+}
+
+// late: it was never claimed and its deadline has passed.
+func (c *claiming) late(k *candidate) bool { return k.deadline > 0 && k.deadline <= c.now }
 
 // look reads candidates.
 func (c *claiming) look(sql string, args ...any) error {
@@ -216,31 +234,27 @@ func (c *claiming) any(d *db) error {
 		}
 		scanned += len(c.found)
 		locked = len(c.found) == 0
-		var free []*candidate
-		var kept, holds []int64
-		var passing []int32
-		for _, k := range c.found {
-			if h := c.keeps(k); h != nil {
-				kept, holds = append(kept, int64(k.run.ID)), append(holds, h.ID)
-				passing = append(passing, k.ckey)
-			} else {
-				free = append(free, k)
-			}
-		}
-		passing = sortedBounds(passing)
-		if err := c.count(free, passing); err != nil {
+		if err := c.count(c.found); err != nil {
 			return err
 		}
-		var full []int64
+		c.tick()
+		var full, kept, holds []int64
+		var passing []int32
 		from := len(c.taken)
 		busy := false // others work with a key: what is of it stays for the next call
-		for _, k := range free {
-			if k.ckey > 0 && !c.locked[k.ckey] {
+		for _, k := range c.found {
+			if h := c.keeps(k); c.late(k) {
+				continue
+			} else if h != nil {
+				kept, holds = append(kept, int64(k.run.ID)), append(holds, h.ID)
+				passing = append(passing, k.ckey)
+			} else if k.ckey > 0 && !c.locked[k.ckey] {
 				busy = true
 			} else if !c.take(k) {
 				full = append(full, int64(k.run.ID))
 			}
 		}
+		passing = sortedBounds(passing)
 		if err := c.write(d, c.taken[from:]); err != nil {
 			return err
 		}
@@ -261,9 +275,10 @@ func (c *claiming) any(d *db) error {
 
 // keeps returns the hold that keeps a run back: the one that ends first.
 func (c *claiming) keeps(k *candidate) *bellhop.Hold {
-	for i := range c.open {
-		if c.open[i].Covers(k.run.Service, k.run.Job, k.run.Args) {
-			return &c.open[i]
+	at := timeOf(c.now)
+	for i := range c.holds {
+		if h := &c.holds[i]; h.Open(at) && h.Covers(k.run.Service, k.run.Job, k.run.Args) {
+			return h
 		}
 	}
 	return nil
@@ -272,9 +287,9 @@ func (c *claiming) keeps(k *candidate) *bellhop.Hold {
 // count locks the limited keys of candidates, and counts what runs of them.
 // Keys are waited for in their order, so only once: of those that a later look
 // brings, it leaves out (busy) what others have.
-func (c *claiming) count(free []*candidate, passing []int32) error {
-	ckeys := slices.Clone(passing)
-	for _, k := range free {
+func (c *claiming) count(found []*candidate) error {
+	var ckeys []int32
+	for _, k := range found {
 		ckeys = append(ckeys, k.ckey)
 	}
 	ckeys = slices.DeleteFunc(sortedBounds(ckeys), func(k int32) bool { return c.locked[k] })
@@ -353,7 +368,7 @@ func (c *claiming) write(d *db, taken []*candidate) error {
 // ask finds out when to look again. When the answer is lost with the
 // connection, that is at once.
 func (c *claiming) ask(locked bool) {
-	c.next = timeOf(c.now)
+	c.next = timeOf(micros(c.req.Now))
 	var first int64 // 0: nothing is planned
 	c.t.each(sqlNextStart, func(r pgx.Rows) error {
 		err := r.Scan(&first)
@@ -385,9 +400,10 @@ func (c *claiming) only(d *db) error {
 	if err := c.look(sqlReadyOnly, slices.Compact(ids)); err != nil {
 		return err
 	}
-	if err := c.count(c.found, nil); err != nil {
+	if err := c.count(c.found); err != nil {
 		return err
 	}
+	c.tick()
 	next := time.Time{}
 	later := func(t time.Time) {
 		if next.IsZero() || t.Before(next) {
@@ -396,7 +412,7 @@ func (c *claiming) only(d *db) error {
 	}
 	for _, k := range c.found {
 		switch h := c.keeps(k); {
-		case k.deadline > 0 && k.deadline <= c.now:
+		case c.late(k):
 		case micros(k.run.Start) > c.now:
 			later(k.run.Start)
 		case h != nil:
@@ -405,7 +421,7 @@ func (c *claiming) only(d *db) error {
 			}
 		case k.ckey > 0 && c.running[k.ckey] >= k.climit:
 		case len(c.taken) == c.req.N:
-			later(timeOf(c.now))
+			later(timeOf(micros(c.req.Now)))
 		default:
 			c.take(k)
 		}

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
@@ -75,10 +77,13 @@ func (d *db) wrap(doing string, err error) error {
 	if d.closed.Load() {
 		return errClosed()
 	}
-	d.log.Warn("the store failed", "store", d.name, "doing", doing, "err", err)
 	if reason := outage(err); reason != "" {
+		if !errors.Is(err, context.Canceled) { // by the caller
+			d.outages.failure(extent(err), doing, reason, err)
+		}
 		return fail(bellhop.Unavailable, err, "the store is unavailable: %s; try again later", reason)
 	}
+	d.log.Warn("the store failed", "store", d.name, "doing", doing, "err", oneLine(err))
 	if again(err) {
 		return fail(bellhop.Unavailable, err, "the store is unavailable: %s did not get its turn; try again", doing)
 	}
@@ -120,6 +125,14 @@ func outage(err error) string {
 	return ""
 }
 
+// extent says how far an outage goes.
+func extent(err error) int32 {
+	if state := sqlState(err); state == "25006" || state == "53100" {
+		return readOnly
+	}
+	return away
+}
+
 // openError words why the store can't be opened: the thing, the fault, the
 // remedy.
 func (d *db) openError(err error) error {
@@ -128,7 +141,8 @@ func (d *db) openError(err error) error {
 	}
 	c := d.config.ConnConfig
 	dns, isDNS := errors.AsType[*net.DNSError](err)
-	state := sqlState(err)
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	state, setting := sqlState(err), refusedSetting(err)
 	switch {
 	case state == "28P01":
 		return fail(bellhop.Invalid, err, "store %s: the password of user %q is wrong or missing; correct it in `store:`", d.name, c.User)
@@ -138,6 +152,14 @@ func (d *db) openError(err error) error {
 		return fail(bellhop.Invalid, err, "store %s: there is no database %q; make it (createdb %s), or name another in `store:`", d.name, c.Database, c.Database)
 	case state == "42501":
 		return fail(bellhop.Invalid, err, "store %s: user %q may not make tables in database %q; let its owner say: GRANT CREATE ON DATABASE %s TO %s", d.name, c.User, c.Database, c.Database, c.User)
+	case setting != "" && state == "42704":
+		return fail(bellhop.Invalid, err, "store %s: the database knows no setting %q; correct it behind the ? in `store:`", d.name, setting)
+	case setting != "":
+		return fail(bellhop.Invalid, err, "store %s: the database takes another value for the setting %q; correct it behind the ? in `store:`", d.name, setting)
+	case strings.Contains(err.Error(), "server refused TLS connection"): // pgx has no better sign of it
+		return fail(bellhop.Invalid, err, "store %s: the database speaks no TLS, which sslmode asks for; switch it on there (ssl = on), or write sslmode=disable in `store:` if nobody can listen on the way", d.name)
+	case isCertificate:
+		return fail(bellhop.Invalid, err, "store %s: the database's certificate is not accepted; name its authority with sslrootcert=FILE in `store:`, and the host as the certificate has it", d.name)
 	case isDNS:
 		return fail(bellhop.Unavailable, err, "store %s: the host %q is not known; correct it in `store:`", d.name, dns.Name)
 	case isRefused(err):
@@ -147,4 +169,20 @@ func (d *db) openError(err error) error {
 		return fail(bellhop.Unavailable, err, "store %s can't be opened: %s; look at the database, and try again", d.name, reason)
 	}
 	return fail(bellhop.Internal, err, "store %s can't be opened: the database says SQLSTATE %s; its log has more", d.name, state)
+}
+
+// refusedSetting returns the setting of the URL that the database refused
+// while connecting, or "".
+func refusedSetting(err error) (name string) {
+	e, refused := errors.AsType[*pgconn.PgError](err)
+	c, connecting := errors.AsType[*pgconn.ConnectError](err)
+	if !refused || !connecting || !slices.Contains([]string{"42704", "22023", "55P02"}, e.Code) {
+		return ""
+	}
+	for setting := range c.Config.RuntimeParams { // whatever the language of the message
+		if strings.Contains(e.Message, setting) && len(setting) > len(name) {
+			name = setting
+		}
+	}
+	return name
 }

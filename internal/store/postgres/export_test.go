@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -26,3 +27,23 @@ func FateOf(ctx context.Context, s *bellhop.Store, between func()) (fate string,
 	fate = d.fate(ctx, xid, life)
 	return fate, *d.life.Load() != *life, nil
 }
+
+// Outages logs outages of a store by a clock.
+type Outages struct{ o outages }
+
+// NewOutages starts with a store that works.
+func NewOutages(log *slog.Logger, clock bellhop.Clock) *Outages {
+	return &Outages{outages{log: log, clock: clock, store: "x"}}
+}
+
+// Fail is a call that fails because the database is away, or can't be written.
+func (o *Outages) Fail(writesOnly bool, err error) {
+	state := away
+	if writesOnly {
+		state = readOnly
+	}
+	o.o.failure(state, "trying", "it is away", err)
+}
+
+// Succeed is a call that goes well.
+func (o *Outages) Succeed(wrote bool) { o.o.success(wrote) }

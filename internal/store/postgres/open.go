@@ -78,6 +78,8 @@ type db struct {
 	names  *names
 	slot   int16 // of output_size
 
+	outages outages
+
 	submits  *group[*submitting]
 	finishes *group[*finishing]
 	outputs  *group[*appending]
@@ -109,6 +111,7 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	}
 	config.ConnConfig.RuntimeParams["search_path"] = o.schema
 	d := &db{name: name, schema: o.schema, config: config, log: o.Log, clock: bellhop.SystemClock{}, given: o.Clock, slot: int16(rand.IntN(16))}
+	d.outages = outages{log: o.Log, clock: d.clock, store: name}
 	defer func() {
 		if err != nil {
 			_ = d.Close()

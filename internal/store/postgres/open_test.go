@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +66,9 @@ END $$`)
 		"no password":      {as("guest", ""), bellhop.Invalid, []string{`password of user "guest"`}},
 		"barred":           {as("barred", "hunter2"), bellhop.Invalid, []string{`does not let user "barred" in`, "pg_hba.conf"}},
 		"no such database": {strings.Replace(as("bellhop", "hunter2"), "/bellhop_", "/other_", 1), bellhop.Invalid, []string{`no database "other_`, "createdb"}},
+		"no TLS":           {"postgres://u:hunter2@" + plain(t) + "/db?sslmode=require", bellhop.Invalid, []string{"speaks no TLS", "ssl = on", "sslmode=disable"}},
+		"no such setting":  {good + "&sslmod=disable", bellhop.Invalid, []string{`knows no setting "sslmod"`, "correct it"}},
+		"a wrong setting":  {good + "&work_mem=lots", bellhop.Invalid, []string{`another value for the setting "work_mem"`}},
 		"no right":         {as("guest", "hunter2"), bellhop.Invalid, []string{`user "guest" may not make tables`, "GRANT CREATE ON DATABASE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +87,30 @@ END $$`)
 			}
 		})
 	}
+}
+
+// plain is the address of a server that speaks no TLS.
+func plain(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	var done sync.WaitGroup
+	t.Cleanup(func() {
+		_ = l.Close()
+		done.Wait()
+	})
+	done.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(c, make([]byte, 8)) // SSLRequest
+			_, _ = c.Write([]byte("N"))
+			_ = c.Close()
+		}
+	})
+	return l.Addr().String()
 }
 
 func TestAnOldServerIsRefused(t *testing.T) {

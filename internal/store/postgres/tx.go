@@ -110,6 +110,7 @@ func (d *db) write(ctx context.Context, doing string, fn func(*tx) error) error 
 		err := d.attempt(ctx, fn)
 		switch {
 		case err == nil:
+			d.outages.success(true)
 			return nil
 		case errors.Is(err, errUnreachable), ctx.Err() != nil:
 			return d.wrap(doing, err)
@@ -240,6 +241,7 @@ func (d *db) read(ctx context.Context, what, sql string, begin func(), fn func(p
 		begin()
 		err := d.query(ctx, sql, fn, args...)
 		if err == nil {
+			d.outages.success(false)
 			return nil
 		}
 		if !cut(err) || cuts == maxCuts || ctx.Err() != nil || errors.Is(err, errUnreachable) {
@@ -289,6 +291,7 @@ func (d *db) snapshot(ctx context.Context, what string, fn func(*tx) error) erro
 			return t.flush()
 		}()
 		if err == nil {
+			d.outages.success(false)
 			return nil
 		}
 		if !cut(err) || cuts == maxCuts || ctx.Err() != nil || errors.Is(err, errUnreachable) {
