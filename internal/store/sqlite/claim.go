@@ -17,15 +17,18 @@ const (
 type claiming struct {
 	t    *tx
 	req  *bellhop.ClaimRequest
-	now  int64
+	now  int64 // by the claimer's clock, when the writer's turn has come
 	runs []bellhop.ClaimedRun
 	next int64 // 0: not known yet
 }
 
 // Claim takes runs whose start has come.
 func (d *db) Claim(ctx context.Context, req bellhop.ClaimRequest) (runs []bellhop.ClaimedRun, next time.Time, err error) {
+	began := d.leases.clock.Now()
 	err = d.do(ctx, func(t *tx) (err error) {
-		c := &claiming{t: t, req: &req, now: micros(req.Now)}
+		// A window may have opened, or a deadline passed, while it waited.
+		waited := max(0, d.leases.clock.Now().Sub(began))
+		c := &claiming{t: t, req: &req, now: micros(req.Now.Add(waited))}
 		if req.Only != nil {
 			err = c.only()
 		} else {
@@ -66,7 +69,7 @@ func (c *claiming) any() error {
 		case !q.room(e):
 			q.move(e, phaseBlocked, 0)
 		case len(c.runs) >= c.req.N:
-			c.next = c.now
+			c.next = micros(c.req.Now)
 			return nil
 		default:
 			if err := c.claim(e); err != nil {
@@ -125,7 +128,7 @@ func (c *claiming) only() error {
 			c.lookAgain(micros(h.Until))
 		case !q.room(e):
 		case len(c.runs) >= c.req.N:
-			c.next = c.now
+			c.next = micros(c.req.Now)
 			return nil
 		default:
 			if err := c.claim(e); err != nil {

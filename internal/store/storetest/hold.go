@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -55,8 +56,36 @@ func holdIDs(holds []bellhop.Hold) []int64 {
 	return out
 }
 
+// passing is a clock by which time passes between any two looks at it.
+type passing struct {
+	*Clock
+	step atomic.Int64
+}
+
+// Now returns what the clock shows then.
+func (p *passing) Now() time.Time {
+	p.Advance(time.Duration(p.step.Load()))
+	return p.Clock.Now()
+}
+
 func holdTests() map[string]func(*fixture) {
 	return map[string]func(*fixture){
+		"Hold/AClaimIsJudgedByWhenItIsMade": func(f *fixture) {
+			clock := &passing{Clock: NewClock(f.now())}
+			f.s = f.driver.Open(f.T, clock)
+			f.must(f.s.Definitions.PutDefinitions(f.ctx, []bellhop.Definition{{Digest: Job().Digest(), Job: Job()}}))
+			f.submit(job("example", "held"))
+			f.submit(job("example", "late"), deadline(time.Second))
+			f.submit(job("example", "free"))
+			f.putHold(bellhop.Hold{Job: "held", From: f.now().Add(time.Second), Until: f.now().Add(time.Hour)})
+			f.putHold(bellhop.Hold{Job: "free", Until: f.now().Add(time.Second)})
+			f.submit(in(time.Minute), deadline(time.Second)) // the next one is later than that
+			clock.step.Store(int64(2 * time.Second))
+			runs, next := f.claimNext(9, 1, 2)
+			f.same("claimed, of two", ids(runs), []bellhop.RunID{})
+			f.same("next", next, f.now().Add(time.Hour))
+			f.same("claimed", ids(f.claim(9)), []bellhop.RunID{3})
+		},
 		"Hold/KeepsRunsFromStartingWhileItIsOpen": func(f *fixture) {
 			f.submit()
 			f.submit(job("example", "bye"))
