@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -39,6 +40,8 @@ func Run(args []string, io Stdio) int {
 	if len(args) > 0 && args[0] == "watchdog" { // beside each server, and nobody else's business
 		return a.watchdog()
 	}
+	heavy := loadBallast()
+	defer runtime.KeepAlive(heavy)
 	root := a.root()
 	root.SetArgs(args)
 	ctx, stop := interruptible()

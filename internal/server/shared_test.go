@@ -93,7 +93,7 @@ func TestTwoServersShareAStore(t *testing.T) {
 
 	// What nobody's connection took at one server is unread at the other, while
 	// both live.
-	gone, err := client(t, a).Ask(t.Context(), "gone", "example gone")
+	gone, err := client(t, a).Ask(t.Context(), "gone", "example hello gone")
 	if err != nil {
 		t.Fatal(err)
 	}
