@@ -11,8 +11,9 @@ import (
 // maxWindow is the longest window, and how far ahead one may begin.
 const maxWindow = 366 * 24 * time.Hour
 
-// timeForms says what a time may look like, for messages.
-const timeForms = "now, 22:00 or 2200, a day such as 2026-01-31, today or tomorrow, a day and a time (2026-01-31 22:00, tomorrow 06:00), or a duration (30m, 1d12h)"
+// timeForms says what a time may look like, for messages. A beginning may be
+// now as well.
+const timeForms = "22:00 or 2200, a day such as 2026-01-31, today or tomorrow, a day and a time (2026-01-31 22:00, tomorrow 06:00), or a duration (30m, 1d12h)"
 
 // window reads the ends of a window as people write them. now is in the zone
 // that they mean.
@@ -40,7 +41,7 @@ func window(fromText, untilText string, now time.Time) (from, until time.Time, e
 	if until, err = readUntil(s, from, now); err != nil {
 		return from, until, err
 	}
-	understood := "the window from " + sayTime(from) + " until " + sayTime(until)
+	understood := "the window from " + sayWritten(fromText, from, now) + " until " + sayWritten(untilText, until, now)
 	switch {
 	case !until.After(from):
 		return from, until, bellhop.Errorf(bellhop.Invalid, "%s ends before it begins; say a later end, with its day if need be", understood)
@@ -56,6 +57,32 @@ func window(fromText, untilText string, now time.Time) (from, until time.Time, e
 
 // sayTime writes a time for messages, with all that it was taken for.
 func sayTime(t time.Time) string { return t.Format("Mon 2006-01-02 15:04 MST") }
+
+// sayWritten writes what the text of a time was taken for. A day stays a day:
+// nobody wrote the midnight at which it begins or ends.
+func sayWritten(text string, t, now time.Time) string {
+	if day, minute, ok := dayTime(strings.TrimSpace(text), now); ok && minute < 0 {
+		return day.Format("Mon 2006-01-02")
+	}
+	return sayTime(t)
+}
+
+// CheckTimes says whether the texts of a window's ends can be read, as far as
+// they are there: whether there can be such a window is known when it is made.
+func CheckTimes(fromText, untilText string) error {
+	now := time.Unix(0, 0).UTC() // any will do
+	if s := strings.TrimSpace(fromText); s != "" {
+		if _, err := readFrom(s, now); err != nil {
+			return err
+		}
+	}
+	if s := strings.TrimSpace(untilText); s != "" {
+		if _, err := readUntil(s, now, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // say writes a time in the catalog's zone.
 func (e *Engine) say(t time.Time) string { return sayTime(t.In(e.active.Load().zone())) }
@@ -73,7 +100,7 @@ func readFrom(s string, now time.Time) (time.Time, error) {
 	if d, ok := duration(s); ok {
 		return now.Add(d), nil
 	}
-	return now, badTime("from", s)
+	return now, bellhop.Errorf(bellhop.Invalid, "from %.40q can't be read; expected now, %s", s, timeForms)
 }
 
 func readUntil(s string, from, now time.Time) (time.Time, error) {
@@ -93,11 +120,10 @@ func readUntil(s string, from, now time.Time) (time.Time, error) {
 	if d, ok := duration(s); ok {
 		return from.Add(d), nil
 	}
-	return from, badTime("until", s)
-}
-
-func badTime(end, s string) error {
-	return bellhop.Errorf(bellhop.Invalid, "%s %.40q can't be read; expected %s", end, s, timeForms)
+	if strings.EqualFold(s, "now") {
+		return from, bellhop.Errorf(bellhop.Invalid, "until %.40q would be over at once; expected %s", s, timeForms)
+	}
+	return from, bellhop.Errorf(bellhop.Invalid, "until %.40q can't be read; expected %s", s, timeForms)
 }
 
 // atMinute is that many minutes by the clock into the day of t, or into one

@@ -129,8 +129,9 @@ func TestWindowsThatCanNotBe(t *testing.T) {
 	now := time.Date(2026, 3, 5, 10, 0, 0, 0, london(t))
 	for _, tt := range []struct{ from, until, want string }{
 		{"", "", "until when?"},
-		{"", "soon", `until "soon" can't be read; expected now, 22:00`},
-		{"later", "18:00", `from "later" can't be read`},
+		{"", "soon", `until "soon" can't be read; expected 22:00`},
+		{"", "Now", `until "Now" would be over at once; expected 22:00`},
+		{"later", "18:00", `from "later" can't be read; expected now, 22:00`},
 		{"", "25:00", "can't be read"},
 		{"", "24:01", "can't be read"},
 		{"", "1260", "can't be read"},
@@ -142,7 +143,10 @@ func TestWindowsThatCanNotBe(t *testing.T) {
 		{"", "-2h", "can't be read"},
 		{"", strings.Repeat("9", 100), "can't be read"},
 		{"02:00", "06:00", "from Thu 2026-03-05 02:00 GMT until Thu 2026-03-05 06:00 GMT is over already: it is Thu 2026-03-05 10:00 GMT"},
-		{"2026-03-08", "2026-03-07", "ends before it begins"},
+		{"2026-03-08", "2026-03-07", "the window from Sun 2026-03-08 until Sat 2026-03-07 ends before it begins"},
+		{"tomorrow", "today", "the window from Fri 2026-03-06 until Thu 2026-03-05 ends before it begins"},
+		{"tomorrow 06:00", "today", "the window from Fri 2026-03-06 06:00 GMT until Thu 2026-03-05 ends before it begins"},
+		{"2026-03-01", "2026-03-02", "the window from Sun 2026-03-01 until Mon 2026-03-02 is over already"},
 		{"", "0s", "ends before it begins"},
 		{"", "367d", "longer than 366 days"},
 		{"", "2999-01-01", "longer than 366 days"},
@@ -151,6 +155,25 @@ func TestWindowsThatCanNotBe(t *testing.T) {
 		from, until, err := engine.Window(tt.from, tt.until, now)
 		if bellhop.CodeOf(err) != bellhop.Invalid || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q until %q: %s until %s, %v; want Invalid with %q", tt.from, tt.until, from, until, err, tt.want)
+		}
+	}
+}
+
+// A configuration's fixed times are read as those that people write, without
+// a look at the clock.
+func TestCheckTimes(t *testing.T) {
+	for _, tt := range []struct{ from, until, want string }{
+		{"22:00", "06:00", ""},
+		{"now", "", ""},
+		{"", "2h", ""},
+		{"2020-01-01", "2020-01-01", ""},
+		{"never", "", `from "never" can't be read`},
+		{"23:00", "yesterday", `until "yesterday" can't be read`},
+		{"", "now", `until "now" would be over at once`},
+	} {
+		err := engine.CheckTimes(tt.from, tt.until)
+		if tt.want == "" && err != nil || tt.want != "" && (bellhop.CodeOf(err) != bellhop.Invalid || !strings.HasPrefix(err.Error(), tt.want)) {
+			t.Errorf("from %q until %q: %v, want %q", tt.from, tt.until, err, tt.want)
 		}
 	}
 }
@@ -164,6 +187,9 @@ func FuzzWindow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, fromText, untilText string, unix int64) {
 		now := time.Unix(unix%4_000_000_000, 0).In(zone)
 		from, until, err := engine.Window(fromText, untilText, now)
+		if bad := engine.CheckTimes(fromText, untilText); bad != nil && err == nil {
+			t.Fatalf("%q until %q is a window, but %v", fromText, untilText, bad)
+		}
 		if err != nil {
 			if bellhop.CodeOf(err) != bellhop.Invalid || len(err.Error()) > 700 {
 				t.Fatalf("%q until %q: %v", fromText, untilText, err)
