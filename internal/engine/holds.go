@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,12 +161,37 @@ func (e *Engine) mayHold(inv *bellhop.Invocation) error {
 	if _, ok := cat.Service(inv.Service); !ok {
 		return bellhop.Errorf(bellhop.NotFound, "there is no service %s in the configuration (see: help)", inv.Service)
 	}
+	var job *bellhop.Job
 	if inv.Job != "" {
-		if _, err := cat.offer(inv.Service, inv.Job); err != nil {
+		o, err := cat.offer(inv.Service, inv.Job)
+		if err != nil {
+			return err
+		}
+		job = o.job
+	}
+	if err := e.mayChange(inv); err != nil {
+		return err
+	}
+	if job == nil && len(inv.Args) > 0 {
+		return bellhop.Errorf(bellhop.Invalid, "arguments narrow what is meant to some runs of one job; name a job of %s too, or leave them out", inv.Service)
+	}
+	return checkNarrowed(job, inv.Args)
+}
+
+// checkNarrowed refuses arguments that no run of the job can have: what they
+// are meant to keep back would start.
+func checkNarrowed(job *bellhop.Job, args bellhop.Args) error {
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		p, ok := job.Param(name)
+		if !ok {
+			_, err := job.Bind(bellhop.Args{name: args[name]}) // says which there are
+			return err
+		}
+		if err := p.Check(args[name]); err != nil {
 			return err
 		}
 	}
-	return e.mayChange(inv)
+	return nil
 }
 
 // mayChange is the gate for what keeps a whole job or service back. An entry

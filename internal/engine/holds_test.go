@@ -135,6 +135,32 @@ func TestResumeByNumber(t *testing.T) {
 	}
 }
 
+// What is narrowed by arguments that no run can have would keep nothing back.
+func TestArgumentsOfHoldsAreChecked(t *testing.T) {
+	h := newHouse(t)
+	env := func(v bellhop.Value) bellhop.Args { return bellhop.Args{"env": v} }
+	for _, tt := range []struct {
+		name, job string
+		args      bellhop.Args
+		want      string // "" = it is done
+	}{
+		{"its own", "deploy", env(bellhop.Text("a")), ""},
+		{"none", "deploy", nil, ""},
+		{"a stranger", "deploy", bellhop.Args{"envv": bellhop.Text("a")}, `example deploy has no parameter "envv"; it has: env`},
+		{"a stranger beside its own", "deploy", bellhop.Args{"env": bellhop.Text("a"), "z": bellhop.Text("a")}, `example deploy has no parameter "z"`},
+		{"a bad value", "deploy", env(bellhop.List("a", "b")), "env expects"},
+		{"without a job", "", env(bellhop.Text("a")), "name a job of example"},
+	} {
+		for _, inv := range []bellhop.Invocation{suppress("example", tt.job, "", "2h"), built(bellhop.ActionPause, "example", tt.job)} {
+			inv.Args = tt.args
+			a, err := h.do(alice, inv)
+			if tt.want == "" && (err != nil || len(a.Holds) != 1) || tt.want != "" && (bellhop.CodeOf(err) != bellhop.Invalid || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%s, %s: %+v, %v; want %q", inv.Action, tt.name, a.Holds, err, tt.want)
+			}
+		}
+	}
+}
+
 func TestTheSameKeyHoldsOnce(t *testing.T) {
 	h := newHouse(t)
 	make := suppress("example", "deploy", "", "2h")
