@@ -172,11 +172,22 @@ func (b *builder) commandJob(s *bellhop.Service, raw commandRaw, en *bellhop.Ent
 }
 
 // ownArgs checks what the configuration fixes of the action's own. What times
-// mean is the engine's to say, when they are used.
+// mean is the engine's to say, when they are used; that they can be read is
+// known before.
 func (b *builder) ownArgs(raw commandRaw, action bellhop.Action) {
 	for _, a := range raw.Args.items {
-		if ownParam(action, a.name) && a.val.good() && (a.val.val.IsList() || strings.TrimSpace(a.val.val.Text) == "") {
+		switch {
+		case !ownParam(action, a.name) || !a.val.good():
+		case a.val.val.IsList() || strings.TrimSpace(a.val.val.Text) == "":
 			b.fault(a.val.at, "args: %s is one time, such as 18:30, a date, or a duration such as 2h", a.name)
+		case b.opts.Times != nil:
+			from, until := a.val.val.Text, ""
+			if a.name == "until" {
+				from, until = until, from
+			}
+			if err := b.opts.Times(from, until); err != nil {
+				b.fault(a.val.at, "args: %v", err)
+			}
 		}
 	}
 }

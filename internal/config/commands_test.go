@@ -63,3 +63,36 @@ logg: {}
 		t.Errorf("faults %v, want those of lines %v", faults, want)
 	}
 }
+
+// Times that the configuration fixes are read when it is checked, each by
+// itself and with its place.
+func TestFixedTimesAreRead(t *testing.T) {
+	dir := write(t, map[string]string{"bellhop.yaml": `services:
+  s:
+    jobs: {b: {run: echo}}
+    commands:
+      - {command: one, action: suppress, args: {from: "never", until: "06:00"}}
+      - {command: two, action: suppress, job: b, args: {from: "23:00", until: "yesterday"}}
+      - {command: "three [until]", action: suppress, args: {from: "23:00"}}
+      - {command: four, action: suppress, args: {until: ""}}
+`})
+	t.Chdir(dir)
+	opts := options(nil)
+	opts.Times = func(from, until string) error {
+		if from == "never" || until == "yesterday" || from != "" && until != "" || from == "" && until == "" {
+			return bellhop.Errorf(bellhop.Invalid, "bad: %q, %q", from, until)
+		}
+		return nil
+	}
+	_, faults, err := config.Load("bellhop.yaml", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `bellhop.yaml:5:55: args: bad: "never", ""
+bellhop.yaml:6:79: args: bad: "", "yesterday"
+bellhop.yaml:8:57: args: until is one time, such as 18:30, a date, or a duration such as 2h
+`
+	if got := lines(faults); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -35,6 +35,9 @@ type Options struct {
 	// commands in which no other fault was found, so that all faults come at
 	// once.
 	Commands func(*bellhop.Catalog) []bellhop.Fault
+	// Times, unless nil, says whether the texts of a window's ends can be
+	// read; "" = that end is not fixed.
+	Times func(from, until string) error
 }
 
 // Config is a checked configuration, defaults filled in. Every path in it is

@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/config"
+	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/executor/shell"
 	"github.com/bellhop-io/bellhop/internal/router"
 )
@@ -23,6 +24,7 @@ func Load(path string) (*Loaded, []bellhop.Fault, error) {
 			table, faults = router.New(cat)
 			return faults
 		},
+		Times: engine.CheckTimes,
 	})
 	if err != nil || len(faults) > 0 {
 		return nil, faults, err
