@@ -74,7 +74,7 @@ type Line struct{ What, Where string }
 
 // New returns a server that is not started.
 func New(o Options) *Server {
-	return &Server{opt: o, name: serverName(), clock: clock(), log: o.Log, left: make(chan struct{})}
+	return &Server{opt: o, name: serverName(), clock: clock(), log: quietLog(o.Log), left: make(chan struct{})}
 }
 
 // Start builds everything and returns a line per listener. When it fails,

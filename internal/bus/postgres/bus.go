@@ -71,6 +71,8 @@ type Bus struct {
 	topics  map[string]int // subscriptions of this process
 	pending map[string]struct{}
 	size    int // of the pending ones, as they are sent
+
+	outages outages
 }
 
 // New starts a bus. It connects by and by: as long as the database is away
@@ -174,13 +176,14 @@ func (b *Bus) again(ctx context.Context, doing string, work func(context.Context
 		conn, err := pgx.ConnectConfig(ctx, b.config)
 		if err == nil {
 			pause = minPause
+			b.up(doing)
 			err = work(ctx, conn)
 			_ = conn.Close(context.Background())
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		b.o.Log.Warn("the bus has no connection to the database; until it has, other servers find out by looking", "doing", doing, "err", err)
+		b.down(doing, err)
 		if !b.wait(ctx, pause/2+mathrand.N(pause)) {
 			return
 		}

@@ -3,7 +3,9 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,9 +109,8 @@ func TestTooManyTopicsWakeEverybody(t *testing.T) {
 	for i := range 3000 {
 		one.Publish(fmt.Sprint("topic-", i))
 	}
-	woken(t, "the last of many", last)
+	woken(t, "the last of many", last) // and maybe again: what was published meanwhile goes out later
 	pass(t, one, two)
-	asleep(t, "again", last)
 	one.Publish("a topic with\na line break")
 	woken(t, "with a line break", other)
 }
@@ -146,4 +147,94 @@ func TestABadURLShowsNoPassword(t *testing.T) {
 	if bellhop.CodeOf(err) != bellhop.Invalid || strings.Contains(fmt.Sprintf("%v %#v", err, err), "hunter2") {
 		t.Errorf("error is %#v, want an Invalid one without the password", err)
 	}
+}
+
+// hand is a clock that is moved by hand; its timers are real, and short.
+type hand struct {
+	bellhop.SystemClock
+	mu    sync.Mutex
+	now   time.Time
+	tries int // timers that were made
+}
+
+func (h *hand) Now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now
+}
+
+func (h *hand) NewTimer(time.Duration) (<-chan time.Time, func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tries++
+	return h.SystemClock.NewTimer(time.Millisecond)
+}
+
+// logs is what was logged.
+type logs struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logs) count(t *testing.T, want string, n int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if got := strings.Count(l.buf.String(), want); got != n {
+		t.Errorf("the log has %q %d times, want %d:\n%s", want, got, n, l.buf.String())
+	}
+}
+
+// TestAnOutageIsLoggedOnce: when it begins, once a minute, and when it ends.
+func TestAnOutageIsLoggedOnce(t *testing.T) {
+	server := pgtest.Start(t, "fsync=off")
+	url := server.URL(t)
+	clock, log := &hand{now: time.Unix(1e9, 0)}, &logs{}
+	b, err := postgres.New(context.Background(), postgres.Options{URL: url, Local: &bus.Local{}, Clock: clock, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	other := start(t, url)
+	pass(t, b, other)
+	pass(t, other, b)
+	// tried waits until the bus has tried in vain for some more times.
+	tried := func() {
+		t.Helper()
+		clock.mu.Lock()
+		from := clock.tries
+		clock.mu.Unlock()
+		for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
+			clock.mu.Lock()
+			now := clock.tries
+			clock.mu.Unlock()
+			if now >= from+10 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the bus tries no more")
+			}
+		}
+	}
+	server.Stop()
+	b.Publish("a") // so that both connections are found to be lost
+	tried()
+	clock.mu.Lock()
+	clock.now = clock.now.Add(time.Minute)
+	clock.mu.Unlock()
+	tried()
+	log.count(t, "the bus has no connection", 1)
+	log.count(t, "the bus still has no connection", 1)
+	log.count(t, `\n`, 0)
+	server.Start(t)
+	pass(t, b, other)
+	pass(t, other, b)
+	log.count(t, "the bus is connected to the database again", 1)
+	log.count(t, "level=WARN", 2)
 }
