@@ -74,6 +74,27 @@ func builtinCommands() []builtinCommand {
 	}
 }
 
+// verb is the first word of a built-in command.
+func (c builtinCommand) verb() string {
+	verb, _, _ := strings.Cut(c.text, " ")
+	return verb
+}
+
+// verbNamed returns the built-in command that text begins with, "" for none.
+// No service has its name.
+func verbNamed(text string) string {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return ""
+	}
+	for _, c := range builtinCommands() {
+		if c.verb() == fold(words[0]) {
+			return c.verb()
+		}
+	}
+	return ""
+}
+
 func (r *Router) addBuiltins() {
 	for _, c := range builtinCommands() {
 		p, _ := parsePattern(c.text)
@@ -107,6 +128,10 @@ func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Val
 			inv.Hold, err = holdNumber(inv.Action, v.Text)
 			return err
 		}
+		if verb := verbNamed(v.Text); verb != "" && inv.Action == bellhop.ActionHelp {
+			inv.Service = verb
+			return nil
+		}
 		s := r.byName[fold(v.Text)]
 		if s == nil {
 			return r.noService(l.value(l.words[0]), v.Text, len(l.words) > 2)
@@ -132,7 +157,21 @@ func runID(action bellhop.Action, text string) (bellhop.RunID, error) {
 	if err != nil && action == bellhop.ActionWhy {
 		return 0, bellhop.Errorf(bellhop.NotFound, "`why` with anything but a run's id, such as `why 00002a`, is not available yet; `runs` lists the latest runs")
 	}
+	if words := strings.Fields(text); err != nil && action == bellhop.ActionRetry && len(words) > 1 {
+		if id, other := bellhop.ParseRunID(words[0]); other == nil {
+			return 0, withoutWith(id, words[1:])
+		}
+	}
 	return id, err
+}
+
+// withoutWith words the answer to `retry RUN` with something behind it.
+func withoutWith(run bellhop.RunID, words []string) error {
+	line := "retry " + run.String() + " with NAME=VALUE"
+	if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(w, "=") }) {
+		line = "retry " + run.String() + " with " + strings.Join(words, " ")
+	}
+	return bellhop.Errorf(bellhop.Invalid, "other arguments stand behind `with`: write %s", echo(line))
 }
 
 func isNumber(s string) bool {

@@ -3,6 +3,7 @@ package router
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -19,7 +20,8 @@ const wideColumn = 40
 // maxListed is how many values of an enum are listed.
 const maxListed = 12
 
-// Help returns the help text of one service, or, for "", the general one. may
+// Help returns the help text of one service or built-in command, or, for "",
+// the general one. may
 // says which services the asker may use; the others are listed with a lock. A
 // nil may allows all.
 func (r *Router) Help(service string, may func(service string) bool) string {
@@ -28,6 +30,9 @@ func (r *Router) Help(service string, may func(service string) bool) string {
 	}
 	if service == "" {
 		return r.generalHelp(may)
+	}
+	if verb := verbNamed(service); verb != "" {
+		return builtinHelp(verb)
 	}
 	s := r.byName[fold(service)]
 	if s == nil {
@@ -69,6 +74,27 @@ func (r *Router) generalHelp(may func(string) bool) string {
 	}
 	return b.String()
 }
+
+// builtinHelp lists the ways to say a built-in command.
+func builtinHelp(verb string) string {
+	var t table
+	for _, c := range builtinCommands() {
+		if c.verb() != verb || c.help == "" {
+			continue
+		}
+		t.add("", c.shown, c.help)
+		if strings.Contains(c.shown, "TIME") {
+			t.note("TIME: " + timeHelp)
+		}
+	}
+	var b strings.Builder
+	b.WriteString("Everywhere:\n\n")
+	t.write(&b)
+	return b.String()
+}
+
+// timeHelp says what a time is.
+const timeHelp = "a time such as 18:30, a date, or a duration such as 2h"
 
 // help lists what the service can do.
 func (s *service) help(may bool) string {
@@ -119,15 +145,37 @@ func (c *command) help() string {
 		return c.helpHold()
 	}
 	if text := plain(c.job.Help); text != "" {
-		return text
+		return text + c.differs()
 	}
 	switch {
 	case c.entry.Action != bellhop.ActionCancel:
-		return "runs " + c.job.Name
+		return "runs " + c.job.Name + c.differs()
 	case c.entry.Running:
 		return "cancels " + c.job.Name + ", also while it runs"
 	}
 	return "cancels " + c.job.Name + " while it waits"
+}
+
+// differs says in brackets what tells a command from others that run the same
+// job; "" for nothing.
+func (c *command) differs() string {
+	if c.entry.Action != bellhop.ActionRun {
+		return ""
+	}
+	var parts []string
+	switch c.entry.OnRepeat {
+	case bellhop.OnRepeatQueue:
+		parts = append(parts, "once for each ask")
+	case bellhop.OnRepeatReject:
+		parts = append(parts, "not while the same waits or runs")
+	}
+	if c.entry.Priority != nil {
+		parts = append(parts, "priority "+strconv.Itoa(*c.entry.Priority))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 // notes explain the command's parameters, those that there is something to
@@ -146,7 +194,7 @@ func (c *command) notes() []string {
 			continue
 		}
 		if own(c.entry.Action, name) {
-			notes = append(notes, "["+name+"] a time such as 18:30, a date, or a duration such as 2h")
+			notes = append(notes, "["+name+"] "+timeHelp)
 			continue
 		}
 		p, ok := c.job.Param(name)

@@ -86,6 +86,15 @@ This service is restricted: you may not use it.
   ping [hosts...]           runs ping
       [hosts] any number of words
 `},
+		{"a built-in command", "Pause", nil, "Everywhere:\n\n  pause SERVICE [JOB]  starts nothing of it until it is resumed\n"},
+		{"a built-in command with more behind it", "suppress deploys", nil, `Everywhere:
+
+  suppress SERVICE [JOB] until TIME  starts nothing of it until then
+      TIME: a time such as 18:30, a date, or a duration such as 2h
+  suppress SERVICE [JOB] from TIME until TIME
+      the same, from a time on
+      TIME: a time such as 18:30, a date, or a duration such as 2h
+`},
 		{"no service", "exampel", nil, "I don't know `help exampel`. Did you mean `help example`? (`help` lists the services)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,6 +148,31 @@ func TestHelpDescribesParameters(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
+	}
+}
+
+// Commands of one job that differ in what becomes of a repeat, or in who goes
+// first, don't look alike.
+func TestHelpTellsCommandsApart(t *testing.T) {
+	cat := simple("do [x]", "do [x] again", "do [x] once", "do [x] first", "do [x] in words")
+	e := cat.Services[0].Entries
+	for i := range e {
+		e[i].Job = "j1"
+	}
+	e[1].OnRepeat = bellhop.OnRepeatQueue
+	e[2].OnRepeat = bellhop.OnRepeatReject
+	e[3].Priority, e[3].OnRepeat = new(9), bellhop.OnRepeatQueue
+	e[4].Priority, e[4].Help = new(9), "As it says"
+	const want = `s
+
+  s do [x]           runs j1
+  s do [x] again     runs j1 (once for each ask)
+  s do [x] once      runs j1 (not while the same waits or runs)
+  s do [x] first     runs j1 (once for each ask, priority 9)
+  s do [x] in words  As it says
+`
+	if got := mustRouter(t, cat).Help("s", nil); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -105,11 +105,19 @@ func (b *builder) noParam(c *command, what, name string) {
 func (c *command) helpHold() string {
 	job := c.job.Name
 	if job == "" {
-		job = "everything here"
+		switch c.entry.Action {
+		case bellhop.ActionSuppress:
+			return "starts nothing here for a time"
+		case bellhop.ActionUnsuppress:
+			return "ends the suppressions of the whole service, not those of single jobs"
+		case bellhop.ActionPause:
+			return "pauses the whole service until it is resumed"
+		}
+		return "resumes the whole service, not jobs that are paused by themselves"
 	}
 	switch c.entry.Action {
 	case bellhop.ActionSuppress:
-		return "starts nothing of " + job + " for a time"
+		return "starts no runs of " + job + " for a time"
 	case bellhop.ActionUnsuppress:
 		return "ends the suppressions of " + job
 	case bellhop.ActionPause:

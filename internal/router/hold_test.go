@@ -34,6 +34,7 @@ func TestBuiltInsThatHold(t *testing.T) {
 		{"resume one", "resume 17.", bellhop.Invocation{Action: bellhop.ActionResume, Hold: 17}},
 		{"unsuppress one", "unsuppress 17", bellhop.Invocation{Action: bellhop.ActionUnsuppress, Hold: 17}},
 		{"list them", "suppressions", bellhop.Invocation{Action: bellhop.ActionSuppressions}},
+		{"help of a built-in command", "help Pause.", bellhop.Invocation{Action: bellhop.ActionHelp, Service: "pause"}},
 		{"why", "why 00002a", bellhop.Invocation{Action: bellhop.ActionWhy, Run: 74}},
 		{"retry with other arguments", `retry 00002a with env=staging "note=two  words" empty= a.b=x=y`, bellhop.Invocation{Action: bellhop.ActionRetry, Run: 74, Args: bellhop.Args{
 			"env": bellhop.Text("staging"), "note": bellhop.Text("two  words"), "empty": bellhop.Text(""), "a.b": bellhop.Text("x=y")}}},
@@ -85,6 +86,9 @@ func TestBuiltInsThatHoldAreAnswered(t *testing.T) {
 		{"why a text", "why deploys deploy staging", bellhop.NotFound, "`why` with anything but a run's id, such as `why 00002a`, is not available yet; `runs` lists the latest runs"},
 		{"retry with nothing", "retry 00002a with", bellhop.Invalid, "with what? Write `retry 00002a with NAME=VALUE`, or `retry 00002a` for the same again"},
 		{"retry of no run with", "retry x with a=b", bellhop.Invalid, `"x" is not the id of a run; it is six or more letters and digits such as 00002a (see: runs)`},
+		{"retry without with", "retry 00002a text=two n=3", bellhop.Invalid, "other arguments stand behind `with`: write `retry 00002a with text=two n=3`"},
+		{"retry with words behind", "retry 00002a now", bellhop.Invalid, "other arguments stand behind `with`: write `retry 00002a with NAME=VALUE`"},
+		{"retry of no run without with", "retry x a=b", bellhop.Invalid, `"x a=b" is not the id of a run; it is six or more letters and digits such as 00002a (see: runs)`},
 		{"retry with a word", "retry 00002a with staging", bellhop.Invalid, "`staging` is not NAME=VALUE; quotes go around both when there is a space in it: `retry 00002a with \"name=two words\"`"},
 		{"retry with no name", "retry 00002a with =x", bellhop.Invalid, "`=x` is not NAME=VALUE; quotes go around both when there is a space in it: `retry 00002a with \"name=two words\"`"},
 		{"retry with quotes around the value", `retry 00002a with note="two words"`, bellhop.Invalid, "`note=\"two` has a quote that does not end there; quotes go around both name and value: `retry 00002a with \"name=two words\"`"},
@@ -198,17 +202,17 @@ func TestCommandsThatHold(t *testing.T) {
 func TestHelpOfCommandsThatHold(t *testing.T) {
 	const want = `site
 
-  site freeze [env] from [from] to [until]  starts nothing of deploy for a time
+  site freeze [env] from [from] to [until]  starts no runs of deploy for a time
       [env] one of staging, production
       [from] a time such as 18:30, a date, or a duration such as 2h
       [until] a time such as 18:30, a date, or a duration such as 2h
-  site freeze all until [until]             starts nothing of everything here for a time
+  site freeze all until [until]             starts nothing here for a time
 `
 	got := mustRouter(t, windows()).Help("site", nil)
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s\nwant\n%s...", got, want)
 	}
-	for _, line := range []string{"ends the suppressions of everything here", "pauses deploy until it is resumed", "resumes deploy"} {
+	for _, line := range []string{"ends the suppressions of the whole service, not those of single jobs", "pauses the whole service until it is resumed", "pauses deploy until it is resumed", "resumes deploy"} {
 		if !strings.Contains(got, line+"\n") {
 			t.Errorf("%q is not in\n%s", line, got)
 		}
