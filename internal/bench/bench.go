@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -129,6 +130,10 @@ func (o *Options) check() error {
 
 // print writes a line.
 func (h *house) print(l Line) error {
+	l.Rate = rounded(l.Rate, 1)
+	for _, ms := range []*float64{&l.P50, &l.P95, &l.P99} {
+		*ms = rounded(*ms, 3)
+	}
 	l.Peer = "bellhop"
 	l.Note = h.place.Sync + "; " + l.Note
 	return json.NewEncoder(h.o.Out).Encode(l)
@@ -155,4 +160,10 @@ func (l *Line) spread(took []time.Duration) {
 		return float64(d.Microseconds()) / 1000
 	}
 	l.P50, l.P95, l.P99 = at(.5), at(.95), at(.99)
+}
+
+// rounded keeps as many decimals as mean something.
+func rounded(x float64, decimals int) float64 {
+	unit := math.Pow10(decimals)
+	return math.Round(x*unit) / unit
 }

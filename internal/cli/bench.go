@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ answered; each end is durable with its report.
 The store is one of its own and is removed at the end, also after Ctrl-C:
   sqlite:PATH      a file that does not exist yet, on the disk that is to be measured
   postgres://...   a schema of its own in that database
+${NAME} in it is replaced by that variable of the environment, and $$ by a
+dollar, as in bellhop.yaml. Write a URL with a password in it so, in single
+quotes: what stands on the command line is shown to everybody on the machine.
 
 Each measurement is one JSON line on stdout; what goes on meanwhile is told on
 stderr. Without any of them, --submit, --work, --latency and --exec are measured
@@ -40,6 +44,7 @@ Compare lines of one machine and one sitting only; docs/performance.md has some.
 
 const benchExample = `  bellhop bench --store sqlite:/var/tmp/bench.db
   bellhop bench --store sqlite:bench.db --submit 100000 --work 100000
+  bellhop bench --store '${DATABASE_URL}' --submit 100000
   bellhop bench --store sqlite:bench.db --latency 200 --for 10s
   bellhop bench --store sqlite:bench.db --exec 4000 --parallel 4 -- sh -c 'echo hello'`
 
@@ -96,8 +101,35 @@ func (a *app) bench(ctx context.Context, o bench.Options) error {
 	return err
 }
 
+// variables are what expandStore replaces.
+var variables = regexp.MustCompile(`\$\$|\$\{[^}]*\}?`)
+
+// expandStore replaces ${NAME} and $$ as the configuration file has it: so a
+// password need not stand on the command line.
+func expandStore(url string) (_ string, err error) {
+	url = variables.ReplaceAllStringFunc(url, func(found string) string {
+		name, closed := strings.CutSuffix(strings.TrimPrefix(found, "${"), "}")
+		if found == "$$" {
+			return "$"
+		}
+		value, set := os.LookupEnv(name)
+		switch {
+		case !closed || name == "":
+			err = bellhop.Errorf(bellhop.Invalid, "--store: ${ is not followed by a variable's name and }; write ${NAME}, or $${ for the signs themselves")
+		case !set:
+			err = bellhop.Errorf(bellhop.Invalid, "--store: the environment variable %.40s is not set; set and export it before", name)
+		}
+		return value
+	})
+	return url, err
+}
+
 // openForBench makes a store of its own at url.
 func openForBench(ctx context.Context, url string) (*bench.Place, error) {
+	url, err := expandStore(url)
+	if err != nil {
+		return nil, err
+	}
 	kind, path, ok := strings.Cut(url, ":")
 	switch {
 	case url == "":

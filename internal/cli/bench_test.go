@@ -59,8 +59,10 @@ func TestBenchLeavesTheFolderAsItWas(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("BENCH_DIR", dir)
 	for _, path := range []string{filepath.Join(dir, "new.db"), empty} {
-		status, out, told := run(t, "bench", "--store", "sqlite:"+path, "--submit", "50", "--callers", "4", "--work", "50", "--slots", "8")
+		store := "sqlite:${BENCH_DIR}/" + filepath.Base(path) // as a password would be
+		status, out, told := run(t, "bench", "--store", store, "--submit", "50", "--callers", "4", "--work", "50", "--slots", "8")
 		if status != 0 {
 			t.Fatalf("exit %d: %s", status, told)
 		}
@@ -68,9 +70,13 @@ func TestBenchLeavesTheFolderAsItWas(t *testing.T) {
 			var l struct {
 				Peer, Note string
 				N          int
+				Rate       json.Number `json:"rate_per_s"`
 			}
 			if err := json.Unmarshal([]byte(line), &l); err != nil || l.Peer != "bellhop" || l.N != 50 || !strings.HasPrefix(l.Note, "sqlite, WAL, synchronous=FULL; ") {
 				t.Errorf("%v: %s", err, line)
+			}
+			if _, decimals, _ := strings.Cut(string(l.Rate), "."); len(decimals) > 1 {
+				t.Errorf("the rate is %s, want one decimal", l.Rate)
 			}
 		}
 		if got := content(t, dir); len(got) != 1 || got["empty.db"] != 0 {
@@ -120,6 +126,8 @@ func TestBenchSaysWhatIsWrong(t *testing.T) {
 		"unknown store":   {[]string{"--store", "mysql://me:secret@there/db"}, `"mysql" is not a store that is known`},
 		"no file":         {[]string{"--store", "sqlite:"}, "names no file"},
 		"in memory":       {[]string{"--store", "sqlite::memory:"}, "names no file"},
+		"no variable":     {[]string{"--store", "${BELLHOP_NO_SUCH}/x"}, "the environment variable BELLHOP_NO_SUCH is not set"},
+		"half a variable": {[]string{"--store", "${BELLHOP_NO_SUCH"}, "write ${NAME}"},
 		"no folder":       {[]string{"--store", "sqlite:" + filepath.Join(t.TempDir(), "none", "bench.db"), "--submit", "1"}, "does not exist; make it"},
 		"not a number":    {[]string{"--store", fine, "--submit", "many"}, `--submit is "many"; it takes a whole number from 1 up`},
 		"nought":          {[]string{"--store", fine, "--work", "0"}, `--work is "0"`},
