@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,8 +107,57 @@ func (e *Engine) release(ctx context.Context, inv *bellhop.Invocation, kind bell
 	e.knowHolds(ctx)
 	if len(ended) > 0 {
 		e.bus.Publish(bellhop.TopicQueue)
+	} else if inv.Hold == 0 {
+		return nil, e.others(ctx, inv, kind, now)
 	}
 	return ended, nil
+}
+
+// others tells whoever had nothing to end of the holds that the name does not
+// mean, though it may well have been thought to: those of single jobs, or of
+// the whole service. It is nil when there are none.
+func (e *Engine) others(ctx context.Context, inv *bellhop.Invocation, kind bellhop.HoldKind, now time.Time) error {
+	there, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{Kind: kind, Service: inv.Service}, now)
+	if err != nil {
+		return notAccepted(err)
+	}
+	var list []string
+	for _, h := range there {
+		if inv.Job != "" && h.Job != "" && h.Job != inv.Job {
+			continue
+		}
+		list = append(list, fmt.Sprintf("%d (%s)", h.ID, target(h.Service, h.Job)))
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	state, verb := "suppressed", bellhop.ActionUnsuppress
+	if kind == bellhop.HoldPause {
+		state, verb = "paused", bellhop.ActionResume
+	}
+	which := "as a whole"
+	switch {
+	case len(inv.Args) > 0:
+		which = "with just these arguments"
+	case inv.Job != "":
+		which = "by itself"
+	}
+	if n := len(list) - maxOthers; n > 0 {
+		list = append(list[:maxOthers], fmt.Sprintf("and %d more (see: suppressions)", n))
+	}
+	return bellhop.Errorf(bellhop.Conflict, "%s is not %s %s, but there are: %s. One is ended by its number: %s NUMBER",
+		target(inv.Service, inv.Job), state, which, strings.Join(list, ", "), verb)
+}
+
+// maxOthers is how many holds a message lists.
+const maxOthers = 5
+
+// target names what a hold is about.
+func target(service, job string) string {
+	if job == "" {
+		return service
+	}
+	return service + " " + job
 }
 
 // mayRelease is the gate for one hold by its number.
@@ -131,10 +182,7 @@ func (e *Engine) mayRelease(ctx context.Context, inv *bellhop.Invocation, kind b
 	if h.Kind == kind {
 		return nil
 	}
-	what := h.Service
-	if h.Job != "" {
-		what += " " + h.Job
-	}
+	what := target(h.Service, h.Job)
 	if h.Kind == bellhop.HoldPause {
 		return bellhop.Errorf(bellhop.Invalid, "%d is a pause of %s, not a suppression; it is ended by: resume %d", h.ID, what, h.ID)
 	}

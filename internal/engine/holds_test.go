@@ -161,6 +161,38 @@ func TestArgumentsOfHoldsAreChecked(t *testing.T) {
 	}
 }
 
+// Who has nothing to end by a name is told of what it may have been thought to
+// mean.
+func TestWhatANameDoesNotMeanIsTold(t *testing.T) {
+	h := newHouse(t)
+	job := h.holds(alice, suppress("example", "deploy", "", "2h"))[0].ID
+	other := h.holds(alice, suppress("example", "free", "", "2h"))[0].ID
+	narrow := built(bellhop.ActionPause, "example", "deploy")
+	narrow.Args = bellhop.Args{"env": bellhop.Text("a")}
+	some := h.holds(alice, narrow)[0].ID
+	narrow.Action, narrow.Args = bellhop.ActionResume, bellhop.Args{"env": bellhop.Text("b")}
+	h.holds(alice, built(bellhop.ActionPause, "secret", ""))
+	says := func(inv bellhop.Invocation, want string) {
+		t.Helper()
+		if _, err := h.do(alice, inv); bellhop.CodeOf(err) != bellhop.Conflict || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	says(built(bellhop.ActionUnsuppress, "example", ""), fmt.Sprintf("example is not suppressed as a whole, but there are: %d (example deploy), %d (example free). One is ended by its number: unsuppress NUMBER", job, other))
+	says(narrow, fmt.Sprintf("example deploy is not paused with just these arguments, but there are: %d (example deploy). One is ended by its number: resume NUMBER", some))
+	says(built(bellhop.ActionResume, "secret", "deploy"), "secret deploy is not paused by itself, but there are: 4 (secret). One is ended by its number: resume NUMBER")
+	if ended := h.holds(alice, built(bellhop.ActionResume, "example", "free")); len(ended) != 0 {
+		t.Errorf("%+v, though only other jobs are paused", ended)
+	}
+	for range 5 {
+		h.holds(alice, suppress("example", "free", "", "2h"))
+	}
+	_, err := h.do(alice, built(bellhop.ActionUnsuppress, "example", ""))
+	if err == nil || !strings.Contains(err.Error(), "and 2 more (see: suppressions).") {
+		t.Errorf("of many: %v", err)
+	}
+}
+
 func TestTheSameKeyHoldsOnce(t *testing.T) {
 	h := newHouse(t)
 	make := suppress("example", "deploy", "", "2h")
