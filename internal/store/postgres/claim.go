@@ -22,9 +22,11 @@ const (
 
 // claimColumns are what candidate.scan reads.
 const claimColumns = `r.id, j.service, j.name, d.digest, r.retry_of, r.after, r.created, r.withdrawn, r.principal, r.session, r.server, r.ask, r.args,
-  c.rank, c.start, c.deadline, c.told, c.attempt, c.lease, c.ckey, c.climit`
+  c.rank, c.start, c.deadline, c.told, c.attempt, c.lease, c.ckey, coalesce(b.climit, 0)`
 
 const joinNames = ` JOIN job j ON j.id = r.job JOIN definition d ON d.id = r.definition`
+
+const joinLimit = ` LEFT JOIN bound b ON b.id = c.ckey`
 
 const (
 	sqlTryLock = `SELECT k, pg_try_advisory_xact_lock($1::int, k) FROM unnest($2::int[]) k`
@@ -33,10 +35,10 @@ const (
   SELECT w.* FROM generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
     SELECT * FROM waiting q WHERE q.phase = 0 AND q.rank = p.rank AND q.start <= $1 AND (q.deadline = 0 OR q.deadline > $1)
     ORDER BY q.start, q.run_id LIMIT $2 FOR UPDATE SKIP LOCKED) w LIMIT $2)
-  SELECT ` + claimColumns + ` FROM c JOIN run r ON r.id = c.run_id` + joinNames
+  SELECT ` + claimColumns + ` FROM c JOIN run r ON r.id = c.run_id` + joinNames + joinLimit
 	// By PRIMARY KEY.
 	sqlReadyOnly = `WITH c AS MATERIALIZED (SELECT * FROM waiting WHERE run_id = ANY ($1::bigint[]) ORDER BY run_id FOR UPDATE SKIP LOCKED)
-  SELECT ` + claimColumns + ` FROM c JOIN run r ON r.id = c.run_id` + joinNames
+  SELECT ` + claimColumns + ` FROM c JOIN run r ON r.id = c.run_id` + joinNames + joinLimit
 	// By waiting_order, rank by rank.
 	sqlNextStart = `SELECT n.start FROM generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
     SELECT w.start FROM waiting w WHERE w.phase = 0 AND w.rank = p.rank AND (w.deadline = 0 OR w.deadline > $1) ORDER BY w.start, w.run_id LIMIT 1) n
@@ -45,8 +47,8 @@ const (
 	sqlCountRunning = `SELECT ckey, count(*) FROM running WHERE ckey = ANY ($1::int[]) AND ckey > 0 GROUP BY ckey`
 
 	sqlClaim = `WITH gone AS (DELETE FROM waiting WHERE run_id = ANY ($2::bigint[]) RETURNING *)
-  INSERT INTO running (run_id, lease, attempt, rank, start, told, started, lease_end, lane, ckey, climit, asks, alike, runner, cancel)
-  SELECT run_id, lease + 1, attempt + 1, rank, start, told, $3, ` + storeNow + ` + $4::bigint, lane, ckey, climit, asks, alike, $5, cancel FROM gone`
+  INSERT INTO running (run_id, lease, attempt, rank, start, told, started, lease_end, lane, ckey, asks, alike, runner, cancel)
+  SELECT run_id, lease + 1, attempt + 1, rank, start, told, $3, ` + storeNow + ` + $4::bigint, lane, ckey, asks, alike, $5, cancel FROM gone`
 	sqlKeepByLimit = `UPDATE waiting SET phase = 1 WHERE run_id = ANY ($1::bigint[])`
 	sqlKeepByHold  = `UPDATE waiting w SET phase = 2, hold = u.hold FROM unnest($1::bigint[], $2::bigint[]) u (id, hold) WHERE w.run_id = u.id`
 
@@ -72,8 +74,7 @@ const (
 	// back, as many as there is room for.
 	letPassHead = `WITH h AS MATERIALIZED (SELECT p.run_id FROM unnest($1::int[]) k CROSS JOIN LATERAL (
     SELECT w.run_id FROM waiting w WHERE w.ckey = k AND w.phase = 1 AND (w.deadline = 0 OR w.deadline > $2) ORDER BY w.rank, w.start, w.run_id
-    LIMIT greatest(0, coalesce((SELECT f.climit FROM waiting f WHERE f.ckey = k AND f.phase = 1 AND (f.deadline = 0 OR f.deadline > $2)
-      ORDER BY f.rank, f.start, f.run_id LIMIT 1), 0) - (SELECT count(*) FROM running x WHERE x.ckey = k AND x.ckey > 0))
+    LIMIT greatest(0, coalesce((SELECT b.climit FROM bound b WHERE b.id = k), 0) - (SELECT count(*) FROM running x WHERE x.ckey = k AND x.ckey > 0))
     FOR UPDATE`
 	letPassTail    = `) p) UPDATE waiting w SET phase = 0 FROM h WHERE w.run_id = h.run_id`
 	sqlLetPass     = letPassHead + ` SKIP LOCKED` + letPassTail

@@ -11,7 +11,7 @@ import (
 const (
 	// By PRIMARY KEY. Locked in order: this is the fence of what is written
 	// under a lease.
-	sqlHeld = `SELECT x.run_id, x.lease, x.attempt, x.rank, x.start, x.told, x.started, x.lane, x.ckey, x.climit, x.asks, x.alike, x.runner, x.cancel, l.outcome
+	sqlHeld = `SELECT x.run_id, x.lease, x.attempt, x.rank, x.start, x.told, x.started, x.lane, x.ckey, x.asks, x.alike, x.runner, x.cancel, l.outcome
   FROM running x JOIN lane l ON l.id = x.lane WHERE x.run_id = ANY ($1::bigint[]) ORDER BY x.run_id FOR UPDATE OF x`
 	sqlLockLanes = `SELECT id, outcome FROM lane WHERE id = ANY ($1::int[]) ORDER BY id FOR UPDATE`
 	// By PRIMARY KEY (run_id, n).
@@ -22,8 +22,8 @@ const (
 	sqlSetOutcomes    = `UPDATE lane l SET outcome = u.outcome FROM unnest($1::int[], $2::smallint[]) u (id, outcome) WHERE l.id = u.id`
 	sqlInsertAttempts = `INSERT INTO attempt (run_id, n, how, exit_status, started, ended, runner, reason)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])`
-	sqlWaitAgain = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, started, lane, ckey, climit, asks, lease, attempt, alike, cancel, reason)
-  VALUES ($1, 0, $2, $3, 0, $4, 0, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	sqlWaitAgain = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, started, lane, ckey, asks, lease, attempt, alike, cancel, reason)
+  VALUES ($1, 0, $2, $3, 0, $4, 0, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 )
 
 // finishing is one call of Finish.
@@ -43,7 +43,7 @@ type held struct {
 	lease, attempt       int32
 	rank                 int16
 	start, told, started int64
-	lane, ckey, climit   int32
+	lane, ckey           int32
 	asks                 int32
 	alike                any
 	runner, cancel       *string
@@ -51,7 +51,7 @@ type held struct {
 }
 
 func (h *held) scan(r pgx.Rows) error {
-	return r.Scan(&h.id, &h.lease, &h.attempt, &h.rank, &h.start, &h.told, &h.started, &h.lane, &h.ckey, &h.climit, &h.asks, &h.alike, &h.runner, &h.cancel, &h.outcome)
+	return r.Scan(&h.id, &h.lease, &h.attempt, &h.rank, &h.start, &h.told, &h.started, &h.lane, &h.ckey, &h.asks, &h.alike, &h.runner, &h.cancel, &h.outcome)
 }
 
 // Finish ends attempts, each under its current lease.
@@ -276,7 +276,7 @@ func (w *writing) again(t *tx, e *ending) {
 	w.attempts = append(w.attempts, attemptRow{
 		id: h.id, n: h.lease, how: numberOf(ends(), e.End), exit: exitOrNull(e.ExitStatus), started: h.started, ended: micros(e.Now), runner: h.runner, reason: textOrNull(e.Reason),
 	})
-	t.do(sqlWaitAgain, h.id, h.rank, start, h.told, h.started, h.lane, h.ckey, h.climit, h.asks, h.lease, attempt, h.alike, h.cancel, textOrNull(e.Reason))
+	t.do(sqlWaitAgain, h.id, h.rank, start, h.told, h.started, h.lane, h.ckey, h.asks, h.lease, attempt, h.alike, h.cancel, textOrNull(e.Reason))
 }
 
 // follow submits what follows, with the asks of the run that ended.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/bellhop-io/bellhop"
@@ -30,15 +31,22 @@ const (
 	sqlInsertKeys = `INSERT INTO key (key, run_id, at, rejected) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[]) ORDER BY 1`
 	sqlInsertRuns = `INSERT INTO run (id, lane, job, definition, retry_of, after, created, principal, session, server, ask, args)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::bytea[])`
-	sqlInsertWaiting = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, lane, ckey, climit, asks, merge, alike)
-  SELECT id, 0, rank, start, deadline, deadline, patience, latest, lane, ckey, climit, asks, merge, alike
-  FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::int[], $11::uuid[], $12::uuid[])
-    u (id, rank, start, deadline, patience, latest, lane, ckey, climit, asks, merge, alike)`
+	sqlInsertWaiting = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, lane, ckey, asks, merge, alike)
+  SELECT id, 0, rank, start, deadline, deadline, patience, latest, lane, ckey, asks, merge, alike
+  FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::uuid[], $11::uuid[])
+    u (id, rank, start, deadline, patience, latest, lane, ckey, asks, merge, alike)`
 	sqlInsertAsks = `INSERT INTO ask (run_id, n, principal, session, server, ask)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[])`
 	sqlSeal  = `UPDATE waiting SET merge = NULL WHERE run_id = ANY ($1::bigint[])`
 	sqlMerge = `UPDATE waiting w SET phase = 0, hold = 0, rank = u.rank, start = u.start, deadline = u.deadline, told = u.deadline, latest = u.latest, asks = u.asks
   FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[]) u (id, rank, start, deadline, latest, asks) WHERE w.run_id = u.id`
+	// By PRIMARY KEY, in order. Where the limit of a key has changed, those that
+	// it kept back pass as with letPass.
+	sqlSetLimits = `WITH b AS (UPDATE bound b SET climit = u.climit FROM unnest($1::int[], $2::int[]) u (id, climit) WHERE b.id = u.id AND b.climit <> u.climit RETURNING b.id, b.climit),
+  h AS MATERIALIZED (SELECT p.run_id FROM b CROSS JOIN LATERAL (
+    SELECT w.run_id FROM waiting w WHERE w.ckey = b.id AND w.phase = 1 AND (w.deadline = 0 OR w.deadline > $3) ORDER BY w.rank, w.start, w.run_id
+    LIMIT greatest(0, b.climit - (SELECT count(*) FROM running x WHERE x.ckey = b.id AND x.ckey > 0)) FOR UPDATE SKIP LOCKED) p)
+  UPDATE waiting w SET phase = 0 FROM h WHERE w.run_id = h.run_id`
 
 	// By running_key, else waiting_key. (The planner must be told that a key is
 	// above 0, or it may not use them.)
@@ -195,6 +203,7 @@ type submission struct {
 	keys    []keyRow
 	noted   map[pgtype.UUID]int // in keys
 	behind  []behindRow
+	limits  map[int32]int32 // by limited key: the last one
 	now     int64
 }
 
@@ -210,7 +219,7 @@ type keyRow struct {
 // Whoever was quicker with a key or a merge makes the inserts fail, and the
 // transaction is made again.
 func (t *tx) submit(runs []*newRun) error {
-	s := &submission{t: t, seen: map[pgtype.UUID]*seen{}, targets: map[pgtype.UUID]*target{}, alike: map[pgtype.UUID]*target{}, noted: map[pgtype.UUID]int{}}
+	s := &submission{t: t, seen: map[pgtype.UUID]*seen{}, targets: map[pgtype.UUID]*target{}, alike: map[pgtype.UUID]*target{}, noted: map[pgtype.UUID]int{}, limits: map[int32]int32{}}
 	if err := s.look(runs); err != nil {
 		return err
 	}
@@ -309,6 +318,7 @@ func (s *submission) place(n *newRun) {
 			s.seal(t)
 		}
 	}
+	s.limit(n)
 	t := &target{ckey: n.ckey, rank: n.rank, start: n.start, patience: n.patience, created: n.now, asks: len(n.asks), joined: n.asks[1:], fresh: n}
 	if n.delay > 0 {
 		t.latest = n.now + n.delay
@@ -334,6 +344,7 @@ func (s *submission) seal(t *target) {
 
 // join adds a submission to a run that was never claimed.
 func (s *submission) join(n *newRun, t *target) {
+	s.limit(n)
 	if n.delay > 0 && (t.latest == 0 || t.created+n.delay < t.latest) {
 		t.latest = t.created + n.delay
 	}
@@ -353,6 +364,25 @@ func (s *submission) join(n *newRun, t *target) {
 	}
 	s.note(n, t, false)
 	s.tell(n, t, bellhop.Merged)
+}
+
+// limit has the limit of a submission count for all runs of its key.
+func (s *submission) limit(n *newRun) {
+	if n.ckey > 0 {
+		s.limits[n.ckey] = n.climit
+	}
+}
+
+func (s *submission) writeLimits() {
+	if len(s.limits) == 0 {
+		return
+	}
+	ckeys := slices.Sorted(maps.Keys(s.limits))
+	limits := make([]int32, len(ckeys))
+	for i, key := range ckeys {
+		limits[i] = s.limits[key]
+	}
+	s.t.do(sqlSetLimits, ckeys, limits, s.now)
 }
 
 func (s *submission) note(n *newRun, t *target, rejected bool) {
@@ -423,6 +453,7 @@ func (s *submission) write() error {
 	s.writeKeys()
 	s.writeRuns()
 	s.writeMoved()
+	s.writeLimits()
 	s.writeAsks()
 	s.askBehind()
 	return nil
@@ -447,7 +478,7 @@ func (s *submission) writeRuns() {
 	}
 	var (
 		ids, retries, afters, created, starts, deadlines, patience, latest = make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-		lanes, jobs, defs, ckeys, limits, asks                             = make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
+		lanes, jobs, defs, ckeys, asks                                     = make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 		ranks                                                              = make([]int16, n)
 		principals                                                         = make([]string, n)
 		sessions, servers                                                  = make([]*string, n), make([]*string, n)
@@ -457,7 +488,7 @@ func (s *submission) writeRuns() {
 	for i, t := range s.made {
 		f := t.fresh
 		ids[i], retries[i], afters[i], created[i], starts[i], deadlines[i], patience[i], latest[i] = t.id, f.retryOf, f.after, f.now, t.start, t.deadline(), t.patience, t.latest
-		lanes[i], jobs[i], defs[i], ckeys[i], limits[i], asks[i] = f.lane.id, f.lane.job, f.def, f.ckey, f.climit, int32(t.asks)
+		lanes[i], jobs[i], defs[i], ckeys[i], asks[i] = f.lane.id, f.lane.job, f.def, f.ckey, int32(t.asks)
 		ranks[i] = t.rank
 		a := f.asks[0]
 		principals[i], sessions[i], servers[i], rests[i], args[i] = a.principal, a.session, a.server, a.rest, f.args
@@ -470,7 +501,7 @@ func (s *submission) writeRuns() {
 		s.t.do(sqlSeal, s.full)
 	}
 	s.t.do(sqlInsertRuns, ids, lanes, jobs, defs, retries, afters, created, principals, sessions, servers, rests, args)
-	s.t.do(sqlInsertWaiting, ids, ranks, starts, deadlines, patience, latest, lanes, ckeys, limits, asks, merges, alikes)
+	s.t.do(sqlInsertWaiting, ids, ranks, starts, deadlines, patience, latest, lanes, ckeys, asks, merges, alikes)
 }
 
 // writeMoved writes the runs of the store that were joined. One that was next

@@ -64,8 +64,8 @@ type batches struct {
 }
 
 const (
-	sqlInsertQueue  = `INSERT INTO queue (run_id, lane, start, ckey, climit, priority, deadline, bound, merge, alike) VALUES `
-	eachQueue       = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	sqlInsertQueue  = `INSERT INTO queue (run_id, lane, start, ckey, priority, deadline, bound, merge, alike) VALUES `
+	eachQueue       = `(?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlInsertRun    = `INSERT INTO run (id, job, definition, created, retry_of, after, principal, session, ask, args) VALUES `
 	eachRun         = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	sqlInsertReport = `INSERT INTO report (id, ask, attempt, kind, created, due, principal, session, told) VALUES `

@@ -129,10 +129,11 @@ func (t *tx) checkQueue() string {
 		if g.ready != ready {
 			return fmt.Sprintf("key %d has %d ready, want %d", key, g.ready, ready)
 		}
-		for _, h := range g.blocked {
-			if inHeaps += h.len(); h.len() > 0 && int64(len(g.running)+g.ready) < h.top().limit {
-				return fmt.Sprintf("run %d is kept back by a limit that leaves room", h.top().id)
-			}
+		if g.limit != want.limit {
+			return fmt.Sprintf("key %d has limit %d, want %d", key, g.limit, want.limit)
+		}
+		if inHeaps += g.blocked.len(); g.blocked.len() > 0 && int64(len(g.running)+g.ready) < g.limit {
+			return fmt.Sprintf("run %d is kept back by a limit that leaves room", g.blocked.top().id)
 		}
 	}
 	if inHeaps != inPhases || len(has.groups) != len(t.q.groups) {

@@ -57,7 +57,7 @@ type laneName struct {
 
 type lane struct {
 	id, job, bound int64
-	outcome        int64
+	limit, outcome int64
 }
 
 func (m *memory) forget() {
@@ -146,13 +146,14 @@ const (
 	sqlPrincipalName   = `SELECT name FROM principal WHERE id = ?`
 	sqlInsertPrincipal = `INSERT INTO principal (id, name) SELECT 1 + coalesce(max(id), 0), ? FROM principal RETURNING id`
 	// By UNIQUE (job, ckey).
-	sqlLane = `SELECT id, job, bound, outcome FROM lane WHERE job = ? AND ckey = ?`
+	sqlLane = `SELECT id, job, bound, climit, outcome FROM lane WHERE job = ? AND ckey = ?`
 	// By PRIMARY KEY.
-	sqlLaneByID = `SELECT id, job, bound, outcome FROM lane WHERE id = ?`
+	sqlLaneByID = `SELECT id, job, bound, climit, outcome FROM lane WHERE id = ?`
 	// By lane_ckey.
 	sqlLaneBound   = `SELECT id FROM lane WHERE ckey = ? ORDER BY id LIMIT 1`
 	sqlLastLane    = `SELECT max(id) FROM lane`
 	sqlInsertLane  = `INSERT INTO lane (id, job, ckey, bound) VALUES (?, ?, ?, ?)`
+	sqlSetLimit    = `UPDATE lane SET climit = ? WHERE id = ?`
 	sqlLaneOutcome = `UPDATE lane SET outcome = ? WHERE id = ?`
 )
 
@@ -289,7 +290,7 @@ func (t *tx) laneByID(id int64) (*lane, error) {
 
 func (t *tx) readLane(l *lane, query string, args ...driver.Value) error {
 	return t.c.query(context.Background(), query, func(r row) error {
-		l.id, l.job, l.bound, l.outcome = r.int(0), r.int(1), r.int(2), r.int(3)
+		l.id, l.job, l.bound, l.limit, l.outcome = r.int(0), r.int(1), r.int(2), r.int(3), r.int(4)
 		return errStop
 	}, args...)
 }

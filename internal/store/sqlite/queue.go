@@ -27,7 +27,6 @@ type entry struct {
 	deadline       int64 // 0: none
 	bound          int64 // merging makes start no later than this; 0: not bounded
 	key            int64 // lane.bound when it is limited, 0 when not
-	limit          int64
 	asks           int64
 	lease, attempt int64
 	started        int64
@@ -89,8 +88,9 @@ func deadlineBefore(a, b *entry) bool {
 type group struct {
 	running map[int64]*entry
 	ready   int
-	starts  heap    // all that wait, by start
-	blocked []*heap // by limit, in the order of claims; as a rule there is one
+	limit   int64 // how many may run: what was submitted last says so
+	starts  heap  // all that wait, by start
+	blocked heap  // in the order of claims
 }
 
 // queue is all that waits or runs, in memory: the writer's alone. It changes
@@ -110,6 +110,7 @@ type queue struct {
 
 	serial  uint64 // of the transaction
 	journal []saved
+	limits  map[int64]int64 // of groups whose limit changed, or that are gone: what it was before
 }
 
 // alikes are the entries of one alike key, as a list.
@@ -123,7 +124,7 @@ type saved struct {
 
 func newQueue() *queue {
 	return &queue{
-		byID: map[int64]*entry{}, merge: map[hash]*entry{}, alike: map[hash]*alikes{}, groups: map[int64]*group{}, held: map[int64]*heap{},
+		limits: map[int64]int64{}, byID: map[int64]*entry{}, merge: map[hash]*entry{}, alike: map[hash]*alikes{}, groups: map[int64]*group{}, held: map[int64]*heap{},
 		future:    heap{slot: slotPhase, before: startsBefore},
 		ready:     heap{slot: slotPhase, before: before},
 		late:      heap{slot: slotPhase, before: before},
@@ -136,6 +137,7 @@ func (q *queue) begin() {
 	q.serial++
 	clear(q.journal)
 	q.journal = q.journal[:0]
+	clear(q.limits)
 }
 
 // undo takes back what the transaction changed.
@@ -154,6 +156,14 @@ func (q *queue) undo() {
 		if s.was.linked {
 			q.link(s.e)
 		}
+	}
+	for key, limit := range q.limits {
+		if g := q.groups[key]; g != nil {
+			g.limit = limit
+		}
+	}
+	for _, s := range q.journal {
+		q.dropGroup(s.e.key)
 	}
 	q.begin()
 }
@@ -177,6 +187,7 @@ func (q *queue) remove(e *entry) {
 	q.touch(e)
 	q.unlink(e)
 	q.release(e.key)
+	q.dropGroup(e.key)
 }
 
 // change applies fn, which may change anything but the id.
@@ -260,7 +271,6 @@ func (q *queue) unlink(e *entry) {
 	}
 	delete(q.byID, e.id)
 	e.linked = false
-	q.dropGroup(e.key)
 }
 
 // unlinkUntouched takes an entry out of what holds those never claimed.
@@ -359,41 +369,41 @@ func (q *queue) phaseHeap(e *entry) *heap {
 		}
 		return h
 	default:
-		return q.group(e.key).blockedHeap(e.limit)
+		return &q.group(e.key).blocked
 	}
 }
 
 func (q *queue) group(key int64) *group {
 	g := q.groups[key]
 	if g == nil {
-		g = &group{running: map[int64]*entry{}, starts: heap{slot: slotStart, before: startsBefore}}
+		g = &group{running: map[int64]*entry{}, starts: heap{slot: slotStart, before: startsBefore}, blocked: heap{slot: slotPhase, before: before}}
 		q.groups[key] = g
 	}
 	return g
 }
 
-func (q *queue) dropGroup(key int64) {
-	if g := q.groups[key]; g != nil && g.starts.len() == 0 && len(g.running) == 0 {
-		delete(q.groups, key)
+// setLimit says how many runs of a key may run.
+func (q *queue) setLimit(key, limit int64) {
+	g := q.group(key)
+	if g.limit == limit {
+		return
+	}
+	q.saveLimit(key, g)
+	g.limit = limit
+	q.release(key)
+}
+
+func (q *queue) saveLimit(key int64, g *group) {
+	if _, ok := q.limits[key]; !ok {
+		q.limits[key] = g.limit
 	}
 }
 
-// blockedHeap returns the heap of those with one limit. Entries of one key
-// have one limit, unless jobs disagree about it, or it was changed.
-func (g *group) blockedHeap(limit int64) *heap {
-	for _, h := range g.blocked {
-		if len(h.items) > 0 && h.items[0].limit == limit {
-			return h
-		}
+func (q *queue) dropGroup(key int64) {
+	if g := q.groups[key]; g != nil && g.starts.len() == 0 && len(g.running) == 0 {
+		q.saveLimit(key, g)
+		delete(q.groups, key)
 	}
-	for _, h := range g.blocked {
-		if len(h.items) == 0 {
-			return h
-		}
-	}
-	h := &heap{slot: slotPhase, before: before}
-	g.blocked = append(g.blocked, h)
-	return h
 }
 
 // release lets those that a limit keeps back be looked at again, as many as
@@ -406,19 +416,18 @@ func (q *queue) release(key int64) {
 	if g == nil {
 		return
 	}
-	for _, h := range g.blocked {
-		for e := h.top(); e != nil && int64(len(g.running)+g.ready) < e.limit; e = h.top() {
-			q.touch(e)
-			q.leave(e)
-			e.phase = phaseReady
-			q.enter(e)
-		}
+	for e := g.blocked.top(); e != nil && int64(len(g.running)+g.ready) < g.limit; e = g.blocked.top() {
+		q.touch(e)
+		q.leave(e)
+		e.phase = phaseReady
+		q.enter(e)
 	}
 }
 
 // room says whether the limit of an entry's key lets it run.
 func (q *queue) room(e *entry) bool {
-	return e.key == 0 || int64(len(q.groups[e.key].running)) < e.limit
+	g := q.groups[e.key]
+	return e.key == 0 || int64(len(g.running)) < g.limit
 }
 
 // behind returns a run of an entry's limited key that goes before it: one that

@@ -6,8 +6,9 @@ import (
 
 const (
 	// All of it, once: it holds only what waits or runs.
-	sqlQueue = `SELECT run_id, lane, start, ckey, climit, priority, deadline, bound, running, asks, lease, attempt, started, merge, alike, runner,
+	sqlQueue = `SELECT run_id, lane, start, ckey, priority, deadline, bound, running, asks, lease, attempt, started, merge, alike, runner,
   handle IS NOT NULL OR cancel IS NOT NULL FROM queue`
+	sqlLimits = `SELECT id, climit FROM lane WHERE id IN (SELECT ckey FROM queue)`
 	// By PRIMARY KEY.
 	sqlFacts = `SELECT definition, created, retry_of, after, withdrawn, principal, session, ask, args, job FROM run WHERE id = ?`
 )
@@ -18,21 +19,27 @@ func (t *tx) recallQueue() error {
 	var running []*entry
 	err := t.query(sqlQueue, func(r row) error {
 		e := &entry{
-			id: r.int(0), lane: r.int(1), start: r.int(2), key: r.int(3), limit: r.int(4), priority: uint8(r.int(5)), deadline: r.int(6), bound: r.int(7),
-			asks: r.int(9), lease: r.int(10), attempt: r.int(11), started: r.int(12), runner: r.text(15), handled: r.int(16) != 0,
+			id: r.int(0), lane: r.int(1), start: r.int(2), key: r.int(3), priority: uint8(r.int(4)), deadline: r.int(5), bound: r.int(6),
+			asks: r.int(8), lease: r.int(9), attempt: r.int(10), started: r.int(11), runner: r.text(14), handled: r.int(15) != 0,
 		}
-		copy(e.merge[:], r.blob(13))
-		copy(e.alike[:], r.blob(14))
+		copy(e.merge[:], r.blob(12))
+		copy(e.alike[:], r.blob(13))
 		if e.lease > 0 {
 			e.output = -1
 		}
-		if r.int(8) != 0 {
+		if r.int(7) != 0 {
 			e.phase = phaseRunning
 			running = append(running, e)
 		}
 		t.q.link(e)
 		return nil
 	})
+	if err == nil {
+		err = t.query(sqlLimits, func(r row) error {
+			t.q.setLimit(r.int(0), r.int(1))
+			return nil
+		})
+	}
 	if err != nil {
 		return err
 	}

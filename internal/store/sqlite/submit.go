@@ -241,7 +241,7 @@ func (t *tx) create(p *prepared, a *preparedAsk, after bellhop.RunID, now int64)
 		return nil, err
 	}
 	e := &entry{
-		id: id, lane: l.id, start: micros(spec.Start), priority: uint8(spec.Priority), limit: int64(spec.Concurrency), asks: 1,
+		id: id, lane: l.id, start: micros(spec.Start), priority: uint8(spec.Priority), asks: 1,
 		merge: p.merge, alike: p.alike,
 	}
 	if spec.Concurrency > 0 {
@@ -253,7 +253,7 @@ func (t *tx) create(p *prepared, a *preparedAsk, after bellhop.RunID, now int64)
 	if spec.MaxDelay > 0 {
 		e.bound = now + spec.MaxDelay.Microseconds()
 	}
-	t.queue.add(id, l.id, e.start, numberOrNull(e.key), e.limit, int64(e.priority), e.deadline, e.bound, e.merge.blob(), e.alike.blob())
+	t.queue.add(id, l.id, e.start, numberOrNull(e.key), int64(e.priority), e.deadline, e.bound, e.merge.blob(), e.alike.blob())
 	t.run.add(id, job, def, now, numberOrNull(int64(spec.RetryOf)), numberOrNull(int64(after)), principal,
 		textOrNull(a.ask.Origin.Session), a.packed, blobOrNull(p.args))
 	if err := t.flushFull(t.run); err != nil {
@@ -267,7 +267,26 @@ func (t *tx) create(p *prepared, a *preparedAsk, after bellhop.RunID, now int64)
 		e.facts = newFacts(p, a, id, principal, after, now)
 	}
 	t.q.add(e)
-	return e, nil
+	return e, t.setLimit(e, spec)
+}
+
+// setLimit has the limit of a submission count for all runs of its key.
+func (t *tx) setLimit(e *entry, spec *bellhop.RunSpec) error {
+	if e.key == 0 || spec.Concurrency <= 0 {
+		return nil
+	}
+	bound, err := t.laneByID(e.key)
+	if err != nil {
+		return err
+	}
+	limit := int64(spec.Concurrency)
+	t.q.setLimit(e.key, limit)
+	if bound.limit == limit {
+		return nil
+	}
+	bound.limit = limit
+	_, err = t.exec(sqlSetLimit, limit, bound.id)
+	return err
 }
 
 func newFacts(p *prepared, a *preparedAsk, id, principal int64, after bellhop.RunID, now int64) *facts {
@@ -311,8 +330,10 @@ func (t *tx) merge(e *entry, p *prepared, a *preparedAsk) error {
 		e.priority = max(e.priority, uint8(p.spec.Priority))
 		e.phase, e.hold = phaseFuture, 0 // until a claim has looked at it
 	})
-	_, err = t.exec(sqlMergeQueue, e.start, e.deadline, e.bound, int64(e.priority), e.asks, e.id)
-	return err
+	if _, err := t.exec(sqlMergeQueue, e.start, e.deadline, e.bound, int64(e.priority), e.asks, e.id); err != nil {
+		return err
+	}
+	return t.setLimit(e, p.spec)
 }
 
 // repeated tells what a key made when it was first seen.

@@ -182,11 +182,41 @@ func limitTests() map[string]func(*fixture) {
 			f.cancel(bellhop.Cancellation{Run: 2, All: true, Principal: "alice"})
 			f.same("claimed", f.claimOne().Run.ID, bellhop.RunID(3))
 		},
-		"Limit/MayDifferFromRunToRun": func(f *fixture) {
-			f.submit(limit("k", 1))
+		"Limit/TheOneThatWasSubmittedLastCountsForTheKey": func(f *fixture) {
+			for range 6 {
+				f.submit(limit("k", 1))
+			}
+			f.submit(limit("other", 1))
+			c := f.claim(9)
+			f.same("claimed", ids(c), []bellhop.RunID{1, 7})
+			f.same("held back", len(f.claim(9)), 0)
 			f.submit(limit("k", 3))
-			f.submit(limit("k", 3))
-			f.same("claimed", ids(f.claim(9)), []bellhop.RunID{1, 2, 3})
+			f.reopen()
+			running := f.claim(9)
+			f.same("with a higher limit", ids(running), []bellhop.RunID{2, 3})
+			low := f.submit(limit("k", 1), priority(9)) // 9
+			f.finish(f.ending(ref(c[0])))
+			f.same("with a lower limit", len(f.claim(9)), 0)
+			for _, c := range running {
+				f.finish(f.ending(ref(c)))
+			}
+			running = f.claim(9)
+			f.same("when nothing of the key runs", ids(running), []bellhop.RunID{low.Run})
+			f.submit(limit("k", 0), in(time.Hour))
+			f.same("one without a limit changes nothing", len(f.claim(9)), 0)
+			f.finish(f.ending(ref(running[0])))
+			f.same("one after the other", len(f.claim(9)), 1)
+		},
+		"Limit/AHigherOneCountsForWhatFollows": func(f *fixture) {
+			for range 3 {
+				f.submit(limit("k", 1))
+			}
+			f.submit()
+			f.same("claimed", ids(f.claim(9)), []bellhop.RunID{1, 4})
+			e := f.ending(bellhop.LeaseRef{Run: 4, Lease: 1})
+			e.Follow = []bellhop.RunSpec{f.following(func(s *bellhop.RunSpec) { s.ConcurrencyKey, s.Concurrency = "k", 2 })}
+			f.finish(e)
+			f.same("claimed", ids(f.claim(9)), []bellhop.RunID{2})
 		},
 		"Limit/HoldsAfterARestart": func(f *fixture) {
 			f.submit(limit("k", 1))

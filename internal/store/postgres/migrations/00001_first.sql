@@ -25,9 +25,10 @@ CREATE TABLE job (
 
 -- A bound is a concurrency key: what limits count by, whatever the job.
 CREATE TABLE bound (
-  id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  ckey text NOT NULL UNIQUE
-);
+  id     int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  ckey   text NOT NULL UNIQUE,
+  climit int NOT NULL DEFAULT 0 -- how many may run: what was submitted last says so
+) WITH (fillfactor = 70);
 
 -- A lane is a job and a concurrency key: what verdicts look back along.
 CREATE TABLE lane (
@@ -92,7 +93,6 @@ CREATE TABLE waiting (
   started  bigint NOT NULL DEFAULT 0,
   lane     int NOT NULL,
   ckey     int NOT NULL,      -- the bound when it is limited, else 0
-  climit   int NOT NULL,
   asks     int NOT NULL DEFAULT 1,
   lease    int NOT NULL DEFAULT 0,
   attempt  int NOT NULL DEFAULT 0,
@@ -121,7 +121,6 @@ CREATE TABLE running (
   lease_end bigint NOT NULL, -- by the store's clock
   lane      int NOT NULL,
   ckey      int NOT NULL,
-  climit    int NOT NULL,
   asks      int NOT NULL,
   alike     uuid,
   runner    text,

@@ -31,6 +31,7 @@ CREATE TABLE lane (
   job     INTEGER NOT NULL,
   ckey    TEXT NOT NULL,
   bound   INTEGER NOT NULL,           -- the first lane with this ckey: what limits count by
+  climit  INTEGER NOT NULL DEFAULT 0, -- of the first lane with this ckey: how many may run
   outcome INTEGER NOT NULL DEFAULT 0, -- the last succeeded or failed state
   UNIQUE (job, ckey)
 ) STRICT;
@@ -58,7 +59,6 @@ CREATE TABLE queue (
   lane     INTEGER NOT NULL,
   start    INTEGER NOT NULL,
   ckey     INTEGER,                    -- lane.bound when it is limited
-  climit   INTEGER NOT NULL,
   priority INTEGER NOT NULL,
   deadline INTEGER NOT NULL,
   bound    INTEGER NOT NULL,           -- merging makes start no later than this; 0: not bounded
