@@ -133,7 +133,7 @@ const (
 // Status is what happens now.
 type Status struct {
 	Running []Run
-	Waiting []Run // the first 100 by earliest start
+	Waiting []Run // the first 100 by earliest start, in the order in which they go
 	More    bool  // more wait than Waiting shows
 	Holds   []Hold
 	// Config, unless nil, is the configuration that owns what happens without

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -29,6 +30,7 @@ func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status,
 		return nil, err
 	}
 	fillWaits(waiting, holds, now)
+	slices.SortStableFunc(waiting, func(a, b bellhop.Run) int { return goesFirst(&a, &b, now) })
 	s := &bellhop.Status{Running: e.redact(p, running), Waiting: e.redact(p, waiting), More: more, Holds: e.redactHolds(p, holds)}
 	newest, err := e.store.Cluster.Activated(ctx)
 	if err != nil {

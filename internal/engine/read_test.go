@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -38,5 +40,37 @@ func TestReadOutputFollowsToTheEnd(t *testing.T) {
 	}
 	if got := <-done; got != "one\ntwo\n" {
 		t.Errorf("followed %q", got)
+	}
+}
+
+// What waits is listed in the order in which it goes.
+func TestStatusListsWhoGoesFirst(t *testing.T) {
+	h := newHouse(t)
+	nine := 9
+	add := func(job, env string, change func(*bellhop.Invocation)) bellhop.RunID {
+		inv := ask("example", job, env)
+		if change != nil {
+			change(&inv)
+		}
+		return h.run(alice, inv).Run
+	}
+	h.holds(alice, built(bellhop.ActionPause, "example", "stubborn"))
+	h.holds(alice, suppress("example", "once", "", "2h"))
+	paused := add("stubborn", "a", func(i *bellhop.Invocation) { i.Priority = &nine })
+	suppressed := add("once", "a", func(i *bellhop.Invocation) { i.Priority = &nine })
+	delayed := add("free", "a", func(i *bellhop.Invocation) { i.Delay, i.Priority = time.Hour, &nine })
+	first := add("free", "b", nil)
+	second := add("free", "c", nil)
+	urgent := add("free", "d", func(i *bellhop.Invocation) { i.Priority = &nine })
+	s, err := h.Status(t.Context(), alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []bellhop.RunID
+	for _, r := range s.Waiting {
+		got = append(got, r.ID)
+	}
+	if want := []bellhop.RunID{urgent, first, second, delayed, suppressed, paused}; !slices.Equal(got, want) {
+		t.Errorf("listed %v, want %v", got, want)
 	}
 }

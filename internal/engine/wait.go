@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -60,4 +61,29 @@ func waitOf(r *bellhop.Run, holds []bellhop.Hold, now time.Time) *bellhop.Wait {
 		return &bellhop.Wait{Reason: bellhop.WaitConcurrency, Behind: r.Behind}
 	}
 	return &bellhop.Wait{Reason: bellhop.WaitPlace}
+}
+
+// goesFirst compares waiting runs, whose Wait is filled in, by who starts first
+// as far as is known: what may start, by priority and then by its start; then
+// what may start later; then what waits for somebody.
+func goesFirst(a, b *bellhop.Run, now time.Time) int {
+	x, known := mayStart(a, now)
+	y, too := mayStart(b, now)
+	switch {
+	case known != too && known:
+		return -1
+	case known != too:
+		return 1
+	}
+	return cmp.Or(x.Compare(y), cmp.Compare(b.Priority, a.Priority), a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID))
+}
+
+// mayStart returns when nothing but its turn will keep a run from starting;
+// known is false when somebody has to say so.
+func mayStart(r *bellhop.Run, now time.Time) (at time.Time, known bool) {
+	at = later(now, r.Start)
+	if w := r.Wait; w != nil && (w.Hold != nil || w.Reason == bellhop.WaitApproval) {
+		return later(at, w.Until), !w.Until.IsZero()
+	}
+	return at, true
 }
