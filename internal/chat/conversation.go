@@ -66,16 +66,21 @@ type Conversation struct {
 	wg      sync.WaitGroup
 	lost    chan struct{} // closed when no more reports will come
 	lostErr error
+
+	relisten func() // asks for reports anew; under mu, nil until they are asked for
 }
 
 // ownRun is a run that was asked for in this conversation.
 type ownRun struct {
-	id     bellhop.RunID
-	live   chan struct{} // closed when live output is complete; nil = not live
-	reader *reader       // of the live output; to be read once live is closed
-	err    error         // why live output stopped early; likewise
-	done   chan struct{} // closed when the outcome was told
-	status int           // the exit status; to be read once done is closed
+	id      bellhop.RunID
+	rule    bellhop.ReportRule
+	late    bool          // it had ended when its record was last looked at
+	telling sync.Mutex    // held while its outcome is told
+	live    chan struct{} // closed when live output is complete; nil = not live
+	reader  *reader       // of the live output; to be read once live is closed
+	err     error         // why live output stopped early; likewise
+	done    chan struct{} // closed when the outcome was told
+	status  int           // the exit status; to be read once done is closed
 }
 
 // New makes a conversation with a desk.
@@ -107,6 +112,7 @@ func (c *Conversation) start(ctx context.Context) (stop func()) {
 		defer close(c.lost)
 		c.lostErr = c.listen(ctx)
 	})
+	c.spawn(func() { c.watch(ctx) })
 	return func() {
 		cancel()
 		c.wg.Wait()
@@ -121,7 +127,10 @@ const outagePause = time.Second
 // store is away it waits: what it has to tell is not lost.
 func (c *Conversation) listen(ctx context.Context) error {
 	for {
-		err := c.desk.Reports(ctx, func(r bellhop.Report) error { return c.tell(ctx, r) })
+		again, err := c.listenOnce(ctx)
+		if again {
+			continue
+		}
 		if bellhop.CodeOf(err) != bellhop.Unavailable {
 			return err
 		}
@@ -135,6 +144,17 @@ func (c *Conversation) listen(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// listenOnce tells reports as listen does, until they are to be asked for again.
+func (c *Conversation) listenOnce(ctx context.Context) (again bool, err error) {
+	once, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.mu.Lock()
+	c.relisten = cancel
+	c.mu.Unlock()
+	err = c.desk.Reports(once, func(r bellhop.Report) error { return c.tell(ctx, r) })
+	return once.Err() != nil && ctx.Err() == nil && (err == nil || ctxEnded(err)), err
 }
 
 func (c *Conversation) spawn(fn func()) {
@@ -168,7 +188,7 @@ func (c *Conversation) turn(ctx context.Context, text string) int {
 	case err != nil:
 		return c.refuse(err)
 	case own != nil:
-		return c.await(ctx, own, a.Accepted.Ended)
+		return c.await(ctx, own)
 	case a.Run != 0:
 		return c.refuse(c.logs(ctx, a.Run))
 	}
@@ -225,7 +245,7 @@ func (c *Conversation) own(ctx context.Context, a bellhop.Accepted) *ownRun {
 	if o, ok := c.runs[a.Run]; ok {
 		return o
 	}
-	o := &ownRun{id: a.Run, done: make(chan struct{})}
+	o := &ownRun{id: a.Run, rule: a.Rule, done: make(chan struct{})}
 	c.runs[a.Run] = o
 	c.last = append(c.last, a.Run)
 	if a.Rule.Live() {
@@ -241,18 +261,8 @@ func (c *Conversation) own(ctx context.Context, a bellhop.Accepted) *ownRun {
 	return o
 }
 
-// endedWait is how long the outcome of a run that had ended before it was
-// asked for again is waited for: it may have been told elsewhere.
-const endedWait = 10 * time.Second
-
 // await waits until a run's outcome was told.
-func (c *Conversation) await(ctx context.Context, o *ownRun, ended bool) int {
-	var late <-chan time.Time
-	if ended {
-		timer, stop := c.opt.Clock.NewTimer(endedWait)
-		defer stop()
-		late = timer
-	}
+func (c *Conversation) await(ctx context.Context, o *ownRun) int {
 	select {
 	case <-o.done:
 		return o.status
@@ -261,9 +271,6 @@ func (c *Conversation) await(ctx context.Context, o *ownRun, ended bool) int {
 	select {
 	case <-o.done:
 		return o.status
-	case <-late:
-		return c.refuse(bellhop.Errorf(bellhop.Conflict,
-			"%s has ended, and its outcome was told elsewhere; to see it: %slogs %s", o.id, c.opt.Command, o.id))
 	case <-ctx.Done():
 	case <-c.lost:
 	}
@@ -281,15 +288,30 @@ func (c *Conversation) await(ctx context.Context, o *ownRun, ended bool) int {
 func (c *Conversation) tell(ctx context.Context, r bellhop.Report) error {
 	c.asking.Lock()
 	c.mu.Lock()
-	o, told := c.runs[r.Run.ID], c.told.has(r.Run.ID)
+	o := c.runs[r.Run.ID]
 	c.mu.Unlock()
 	c.asking.Unlock()
-	outcome := r.Kind == bellhop.ReportOutcome
-	if outcome && told {
-		return nil // asked for twice here, or delivered twice
+	if r.Kind != bellhop.ReportOutcome {
+		return WriteOutcome(ctx, c.outlets(), c.desk, r, Shown{})
+	}
+	return c.outcome(ctx, o, r)
+}
+
+// outcome tells how a run ended, once; o is nil for one that was not asked for
+// here.
+func (c *Conversation) outcome(ctx context.Context, o *ownRun, r bellhop.Report) error {
+	if o != nil {
+		o.telling.Lock()
+		defer o.telling.Unlock()
+	}
+	c.mu.Lock()
+	told := c.told.has(r.Run.ID)
+	c.mu.Unlock()
+	if told {
+		return nil // asked for twice here, delivered twice, or told from its record
 	}
 	var shown Shown
-	if outcome && o != nil && o.live != nil {
+	if o != nil && o.live != nil {
 		select {
 		case <-o.live:
 		case <-ctx.Done():
@@ -301,9 +323,6 @@ func (c *Conversation) tell(ctx context.Context, r bellhop.Report) error {
 		shown = Shown{Live: true, Stdout: o.reader.wrote(r.Attempt.N), Err: o.err}
 	}
 	err := WriteOutcome(ctx, c.outlets(), c.desk, r, shown)
-	if !outcome {
-		return err
-	}
 	status := c.opt.Exit.OfRun(r.Run)
 	if err != nil {
 		if ctxEnded(err) || bellhop.CodeOf(err) == bellhop.Unavailable { // it will be told again

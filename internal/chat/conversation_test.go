@@ -296,10 +296,15 @@ func (d *unreadable) Reports(ctx context.Context, fn func(bellhop.Report) error)
 	return err
 }
 
-// hasty is a clock whose timers are due at once.
+// hasty is a clock whose timers are due at once, up to those of a second.
 type hasty struct{ bellhop.SystemClock }
 
-func (c hasty) NewTimer(time.Duration) (<-chan time.Time, func()) { return c.SystemClock.NewTimer(0) }
+func (c hasty) NewTimer(d time.Duration) (<-chan time.Time, func()) {
+	if d <= time.Second {
+		d = 0
+	}
+	return c.SystemClock.NewTimer(d)
+}
 
 // An outcome waits for live output that is still on its way.
 func TestOutcomeComesAfterLiveOutput(t *testing.T) {

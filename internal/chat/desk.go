@@ -18,6 +18,7 @@ import (
 type Desk interface {
 	// Ask hands over one line. The same key is the same invocation, however
 	// often it is handed over. It returns after what it says is durable.
+	// "why RUN" is answered with the run's record.
 	Ask(ctx context.Context, key, text string) (bellhop.Answer, error)
 	// Output calls fn for each piece of a run's output in order, from the
 	// beginning. With follow it goes on until the run has ended; without, it

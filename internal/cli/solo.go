@@ -53,10 +53,13 @@ type asking struct {
 	s *standby
 }
 
-// Ask hands over the line (chat.Desk).
+// Ask hands over the line (chat.Desk). The first one is what was asked; others
+// ask after its run.
 func (d asking) Ask(ctx context.Context, key, text string) (bellhop.Answer, error) {
 	d.s.mu.Lock()
-	d.s.key, d.s.text = key, text
+	if d.s.key == "" {
+		d.s.key, d.s.text = key, text
+	}
 	d.s.mu.Unlock()
 	return d.Client.Ask(ctx, key, text)
 }

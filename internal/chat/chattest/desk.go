@@ -206,8 +206,22 @@ func (r *run) write(pieces []Piece) {
 func (d *Desk) end(id bellhop.RunID) bellhop.Report {
 	r := d.runs[id]
 	r.over = true
+	out := r.record(id)
+	return bellhop.Report{
+		ID: int64(id), Kind: bellhop.ReportOutcome, Run: out, Rule: r.plan.Rule,
+		Attempt: bellhop.Attempt{N: 1, ExitStatus: out.ExitStatus, Reason: out.Error},
+	}
+}
+
+// record is the run as it stands.
+func (r *run) record(id bellhop.RunID) bellhop.Run {
 	p := r.plan
 	now := time.Now()
+	if !r.over {
+		out := bellhop.Run{ID: id, State: bellhop.Running, AskedBy: "alice", Created: now, Started: &now, Attempt: 1}
+		out.Service, out.Job, _ = strings.Cut(p.job(), " ")
+		return out
+	}
 	out := bellhop.Run{
 		ID: id, State: bellhop.Succeeded, Verdict: p.Verdict, Previous: p.Previous, Error: p.Error, Warnings: p.Warnings,
 		AskedBy: "alice", Created: now, Started: &now, Finished: &now, Attempt: 1,
@@ -219,11 +233,11 @@ func (d *Desk) end(id bellhop.RunID) bellhop.Report {
 	if p.Status != 0 || out.State == bellhop.Succeeded {
 		out.ExitStatus = &p.Status
 	}
-	return bellhop.Report{
-		ID: int64(id), Kind: bellhop.ReportOutcome, Run: out, Rule: p.Rule,
-		Attempt: bellhop.Attempt{N: 1, ExitStatus: out.ExitStatus, Reason: p.Error},
-	}
+	return out
 }
+
+// Forget makes a run one that there never was.
+func (d *Desk) Forget(id bellhop.RunID) { d.change(func() { delete(d.runs, id) }) }
 
 func (p Plan) job() string {
 	if p.Job == "" {
@@ -232,10 +246,30 @@ func (p Plan) job() string {
 	return p.Job
 }
 
+// why answers with a run's record. Conversations ask that by themselves, so it
+// is not among what was Asked.
+func (d *Desk) why(text string) (bellhop.Answer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id, err := bellhop.ParseRunID(text)
+	if err != nil {
+		return bellhop.Answer{}, err
+	}
+	r, ok := d.runs[id]
+	if !ok {
+		return bellhop.Answer{}, bellhop.Errorf(bellhop.NotFound, "there is no run %s", id)
+	}
+	record := r.record(id)
+	return bellhop.Answer{Action: bellhop.ActionWhy, Why: &record}, nil
+}
+
 // Ask answers as the test said; what it did not say is Invalid.
 func (d *Desk) Ask(ctx context.Context, key, text string) (a bellhop.Answer, err error) {
 	if key == "" {
 		return a, bellhop.Errorf(bellhop.Internal, "an ask without a key")
+	}
+	if id, ok := strings.CutPrefix(text, "why "); ok {
+		return d.why(id)
 	}
 	d.change(func() {
 		d.asked = append(d.asked, text)
