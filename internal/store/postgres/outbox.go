@@ -15,8 +15,9 @@ const (
   CASE p.ask_n WHEN -1 THEN p.ask WHEN 0 THEN r.ask ELSE a.ask END, CASE p.ask_n WHEN -1 THEN false WHEN 0 THEN r.withdrawn ELSE a.withdrawn END `
 	joinAsk = ` JOIN run r ON r.id = p.run_id LEFT JOIN ask a ON a.run_id = p.run_id AND a.n = p.ask_n`
 
-	// What a server took that has died since is free.
-	mayTake = ` (p.taken_until <= $1 OR EXISTS (SELECT 1 FROM server v WHERE v.name = p.taken_by AND v.until <= $3)) AND ($2 = '' OR p.server IS NULL OR p.server = $2 OR NOT EXISTS (SELECT 1 FROM server v WHERE v.name = p.server AND v.until > $3))`
+	// What a server took that does not live any more is free. What was taken in
+	// nobody's name is not before its time.
+	mayTake = ` (p.taken_until <= $1 OR p.taken_by <> '' AND NOT EXISTS (SELECT 1 FROM server v WHERE v.name = p.taken_by AND v.until > $3)) AND ($2 = '' OR p.server IS NULL OR p.server = $2 OR NOT EXISTS (SELECT 1 FROM server v WHERE v.name = p.server AND v.until > $3))`
 	// By report_due.
 	sqlDue = `WITH p AS MATERIALIZED (SELECT * FROM report p WHERE p.state = 0 AND p.due <= $1 AND ` + mayTake + ` ORDER BY p.due, p.id LIMIT $4 FOR UPDATE SKIP LOCKED)
   ` + reportRows + ` FROM p` + joinAsk + ` ORDER BY p.due, p.id`

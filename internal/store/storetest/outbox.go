@@ -87,6 +87,7 @@ func outboxTests() map[string]func(*fixture) {
 			f.same("created", rows[0].Created, row.Created)
 		},
 		"Outbox/ATakenRowIsNotGivenAgainForAWhile": func(f *fixture) {
+			f.must(f.s.Cluster.Beat(f.ctx, "one", time.Hour))
 			a := f.finished()
 			b := f.finished()
 			take := func(n int) ([]int64, time.Time) {
@@ -143,6 +144,19 @@ func outboxTests() map[string]func(*fixture) {
 			f.must(err)
 			f.same("afterwards", len(rows), 1)
 			f.same("which", rows[0].ID, row.ID)
+			one := two
+			one.Server = "one"
+			rows, _, err = f.s.Outbox.Due(f.ctx, one)
+			f.must(err)
+			f.same("when its taker was never heard of", len(rows), 1)
+			f.must(f.s.Cluster.Beat(f.ctx, "one", 15*time.Second))
+			rows, _, err = f.s.Outbox.Due(f.ctx, two)
+			f.must(err)
+			f.same("while it lives again", len(rows), 0)
+			f.must(f.s.Cluster.Beat(f.ctx, "one", 0))
+			rows, _, err = f.s.Outbox.Due(f.ctx, two)
+			f.must(err)
+			f.same("when it has said that it goes", len(rows), 1)
 		},
 		"Outbox/TakenBySeveralAtOnceEachOnce": func(f *fixture) {
 			const all = 60
