@@ -59,7 +59,8 @@ type HoldFilter struct {
 type Holds interface {
 	// PutHold writes a hold and returns it with its ID; its Ended and EndedBy
 	// are not used. The same key again changes nothing and returns the hold
-	// that it made first.
+	// that it made first; it is a Conflict when that was forgotten, or when the
+	// key made something else.
 	PutHold(ctx context.Context, key string, h Hold) (Hold, error)
 	// EndHolds ends the holds that the filter means and that are not over at
 	// now, and returns them. The same key again changes nothing and returns

@@ -62,7 +62,16 @@ func (d *db) PutHold(ctx context.Context, key string, h bellhop.Hold) (out bellh
 		return bellhop.Hold{}, bellhop.Errorf(bellhop.Invalid, "the arguments of a hold of %s %s can't be stored: %w", h.Service, h.Job, err)
 	}
 	err = d.write(ctx, "writing a hold", func(t *tx) error {
-		if seen, err := t.answered(hash(key), func(b []byte) error { return json.Unmarshal(b, &out) }); seen || err != nil {
+		var former bellhop.Hold
+		seen, err := t.answered(hash(key), func(b []byte) error {
+			_ = json.Unmarshal(b, &former) // of something else it makes nothing
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if seen {
+			out, err = t.heldBefore(key, former)
 			return err
 		}
 		t.lockHolds()
@@ -88,6 +97,20 @@ func (d *db) PutHold(ctx context.Context, key string, h bellhop.Hold) (out bellh
 		return bellhop.Hold{}, err
 	}
 	return utc(out), nil
+}
+
+// heldBefore returns what a known key made, unless that was no hold, or one
+// that was forgotten.
+func (t *tx) heldBefore(key string, former bellhop.Hold) (bellhop.Hold, error) {
+	var kept []bellhop.Hold
+	t.each(sqlHoldsOf, collectHolds(&kept, bellhop.HoldFilter{}), []int64{former.ID})
+	if err := t.flush(); err != nil {
+		return bellhop.Hold{}, err
+	}
+	if len(kept) == 0 {
+		return bellhop.Hold{}, bellhop.Errorf(bellhop.Conflict, "key %.60q was used for something else already; ask again with another one", key)
+	}
+	return former, nil
 }
 
 // utc puts right what JSON makes of times.

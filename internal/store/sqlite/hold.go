@@ -164,6 +164,7 @@ func (d *db) PutHold(ctx context.Context, key string, h bellhop.Hold) (out bellh
 	}
 	var refused error
 	err = d.do(ctx, func(t *tx) (err error) {
+		out, refused = bellhop.Hold{}, nil
 		ids, seen, err := t.heldByKey(key)
 		if err != nil {
 			return err
@@ -171,8 +172,10 @@ func (d *db) PutHold(ctx context.Context, key string, h bellhop.Hold) (out bellh
 		if seen {
 			refused = errOtherKey(key)
 			if len(ids) == 1 {
-				refused = nil
-				return t.query(sqlHold, func(r row) error { return set(&out, r) }, ids[0])
+				return t.query(sqlHold, func(r row) error { // unless it was forgotten
+					refused = nil
+					return set(&out, r)
+				}, ids[0])
 			}
 			return nil
 		}

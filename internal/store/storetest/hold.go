@@ -70,6 +70,20 @@ func (p *passing) Now() time.Time {
 
 func holdTests() map[string]func(*fixture) {
 	return map[string]func(*fixture){
+		"Hold/AKeyThatMadeNoneOrOneThatIsForgottenIsAConflict": func(f *fixture) {
+			h := bellhop.Hold{Kind: bellhop.HoldSuppress, Service: "example", From: f.now(), Until: f.now().Add(time.Hour), By: "alice", At: f.now()}
+			first := f.putHoldAs("k", h)
+			f.same("again", f.putHoldAs("k", h), first)
+			f.clock.Advance(2 * time.Hour)
+			f.must(f.s.Retention.ForgetHolds(f.ctx, f.now()))
+			f.submit(key("run"))
+			f.cancel(bellhop.Cancellation{Key: "cancel", Run: 1, All: true, Principal: "alice"})
+			for _, key := range []string{"k", "run", "cancel"} {
+				_, err := f.s.Holds.PutHold(f.ctx, key, h)
+				f.code(err, bellhop.Conflict)
+			}
+			f.same("holds", f.holds(bellhop.HoldFilter{Over: true}), []int64{})
+		},
 		"Hold/AClaimIsJudgedByWhenItIsMade": func(f *fixture) {
 			clock := &passing{Clock: NewClock(f.now())}
 			f.s = f.driver.Open(f.T, clock)
