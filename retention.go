@@ -25,13 +25,14 @@ type Retention interface {
 	// more.
 	Old(ctx context.Context, after RunID, n int) (runs []OldRun, last RunID, err error)
 	// Forget deletes runs, with all that belongs to them, and the output of
-	// others, which keep the rest. A run that has not ended is left alone, and
-	// the newest run loses its output at most: ids are never used again. n is
-	// how many runs were changed.
+	// others, which keep the rest. A run that has not ended is left alone; so
+	// is one of runs with a report that is still to be delivered (unread ones
+	// go with it). The newest run loses its output at most: ids are never used
+	// again. n is how many runs were changed.
 	Forget(ctx context.Context, runs, output []RunID) (n int, err error)
 	// ForgetKeys looks at up to n keys from a cursor on ("" = the beginning),
-	// deletes those noted before a time, and returns where to go on; "" when
-	// there are no more.
+	// deletes those noted before a time, unless their run still waits or runs,
+	// and returns where to go on; "" when there are no more.
 	ForgetKeys(ctx context.Context, before time.Time, cursor string, n int) (next string, err error)
 	// ForgetHolds deletes holds that were over before a time.
 	ForgetHolds(ctx context.Context, before time.Time) error

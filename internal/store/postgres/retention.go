@@ -18,6 +18,9 @@ const (
 	sqlNewest = `SELECT coalesce(max(id), 0) FROM run`
 	sqlEnded  = `SELECT run_id, output FROM outcome WHERE run_id = ANY ($1::bigint[]) ORDER BY run_id FOR UPDATE`
 
+	// By report_run.
+	sqlUntold = `SELECT DISTINCT run_id FROM report WHERE run_id = ANY ($1::bigint[]) AND state = 0`
+
 	sqlForgetOutput = `DELETE FROM output WHERE run_id = ANY ($1::bigint[])`
 	sqlForgotten    = `UPDATE outcome SET forgotten = true, output = 0 WHERE run_id = ANY ($1::bigint[])`
 	sqlLessOutput   = `UPDATE output_size SET bytes = bytes - $2 WHERE slot = $1`
@@ -25,7 +28,8 @@ const (
 
 	// By PRIMARY KEY.
 	sqlKeysFrom   = `SELECT key, at FROM key WHERE key > $1 ORDER BY key LIMIT $2`
-	sqlForgetKeys = `DELETE FROM key WHERE key = ANY ($1::uuid[]) AND at < $2`
+	sqlForgetKeys = `DELETE FROM key k WHERE k.key = ANY ($1::uuid[]) AND k.at < $2
+  AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.run_id = k.run_id) AND NOT EXISTS (SELECT 1 FROM running x WHERE x.run_id = k.run_id)`
 
 	sqlForgetHolds = `DELETE FROM hold WHERE (ended > 0 AND ended < $1) OR (until > 0 AND until < $1)`
 )
@@ -82,17 +86,26 @@ func (d *db) Forget(ctx context.Context, runs, output []bellhop.RunID) (n int, e
 			kept[id] = bytes
 			return err
 		}, ids)
+		untold := map[bellhop.RunID]bool{} // a report is still to be delivered
+		t.each(sqlUntold, func(r pgx.Rows) error {
+			var id bellhop.RunID
+			err := r.Scan(&id)
+			untold[id] = true
+			return err
+		}, ids)
 		if err := t.flush(); err != nil {
 			return err
 		}
 		var gone, bare []int64
 		var less int64
 		for _, id := range ids {
-			bytes, ended := kept[bellhop.RunID(id)]
+			run := bellhop.RunID(id)
+			bytes, ended := kept[run]
+			whole := slices.Contains(runs, run)
 			switch {
-			case !ended:
+			case !ended, whole && untold[run] && !slices.Contains(output, run):
 				continue
-			case slices.Contains(runs, bellhop.RunID(id)) && bellhop.RunID(id) < newest:
+			case whole && !untold[run] && run < newest:
 				gone = append(gone, id)
 			case bytes > 0:
 				bare = append(bare, id)

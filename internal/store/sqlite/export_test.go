@@ -231,6 +231,7 @@ func HotStatements() map[string][]string {
 		sqlForgetAsks:     {"USING PRIMARY KEY (run_id=?)"},
 		sqlForgetAttempts: {"USING PRIMARY KEY (run_id=?)"},
 		sqlForgetReports:  {byID},
+		sqlPendingOf:      {byID},
 		sqlIDs:            {byID},
 		sqlIDsOfJob:       {"run_job (job=? AND rowid<?)"},
 		sqlIDsOfState:     {"ended_state (state=? AND rowid<?)"},

@@ -22,10 +22,11 @@ const (
 	sqlForgetEnded    = `DELETE FROM ended WHERE run_id = ?`
 	sqlForgetAsks     = `DELETE FROM ask WHERE run_id = ?`
 	sqlForgetAttempts = `DELETE FROM attempt WHERE run_id = ?`
+	sqlPendingOf      = `SELECT EXISTS (SELECT 1 FROM report WHERE id BETWEEN ? AND ? AND +state = 0)`
 	sqlForgetReports  = `DELETE FROM report WHERE id BETWEEN ? AND ? RETURNING id`
 
 	// By PRIMARY KEY (key).
-	sqlKeys      = `SELECT key, at FROM key WHERE key > ? ORDER BY key LIMIT ? + 0`
+	sqlKeys      = `SELECT key, at, run_id FROM key WHERE key > ? ORDER BY key LIMIT ? + 0`
 	sqlForgetKey = `DELETE FROM key WHERE key = ?`
 
 	// All that are kept: they are few.
@@ -65,9 +66,12 @@ const (
 
 // Forget deletes runs, and the output of others, in small changes.
 func (d *db) Forget(ctx context.Context, runs, output []bellhop.RunID) (n int, err error) {
-	whole := map[bellhop.RunID]bool{}
+	whole, bare := map[bellhop.RunID]bool{}, map[bellhop.RunID]bool{}
 	for _, id := range runs {
 		whole[id] = true
+	}
+	for _, id := range output {
+		bare[id] = true
 	}
 	all := slices.Concat(runs, output)
 	slices.Sort(all)
@@ -76,11 +80,21 @@ func (d *db) Forget(ctx context.Context, runs, output []bellhop.RunID) (n int, e
 		var done, changed int
 		err := d.do(ctx, func(t *tx) error {
 			done, changed = 0, 0
-			if some, err := t.forgetSome(int64(all[0])); some || err != nil {
-				return err
-			}
 			for size := int64(0); done < min(len(all), forgetStep) && size < forgetBytes; done++ {
-				did, bytes, err := t.forgetOne(int64(all[done]), whole[all[done]])
+				id := int64(all[done])
+				untold, err := t.untold(id, whole[all[done]])
+				if err != nil {
+					return err
+				}
+				if untold && !bare[all[done]] {
+					continue
+				}
+				if done == 0 {
+					if some, err := t.forgetSome(id); some || err != nil {
+						return err
+					}
+				}
+				did, bytes, err := t.forgetOne(id, whole[all[done]] && !untold)
 				if err != nil {
 					return err
 				}
@@ -98,6 +112,16 @@ func (d *db) Forget(ctx context.Context, runs, output []bellhop.RunID) (n int, e
 		n += changed
 	}
 	return n, nil
+}
+
+// untold reports whether a run is to be forgotten though there is a report of
+// it that is still to be delivered.
+func (t *tx) untold(id int64, whole bool) (bool, error) {
+	if !whole {
+		return false, nil
+	}
+	n, err := t.number(sqlPendingOf, id<<reportBits, id<<reportBits|(1<<reportBits-1))
+	return n != 0, err
 }
 
 // forgetSome deletes a piece of a large output. When the server dies before
@@ -165,14 +189,18 @@ func (d *db) ForgetKeys(ctx context.Context, before time.Time, cursor string, n 
 		return "", errReadOnly()
 	}
 	n = max(n, 1)
-	var old []string
+	type noted struct {
+		key string
+		run int64
+	}
+	var old []noted
 	seen := 0
 	err = d.read(ctx, "keys", func(c *conn) error {
 		return c.query(ctx, sqlKeys, func(r row) error {
 			seen++
 			next = r.text(0)
 			if r.int(1) < micros(before) {
-				old = append(old, next)
+				old = append(old, noted{next, max(r.int(2), -r.int(2))})
 			}
 			return nil
 		}, cursor, int64(n))
@@ -185,8 +213,11 @@ func (d *db) ForgetKeys(ctx context.Context, before time.Time, cursor string, n 
 	}
 	for part := range slices.Chunk(old, 8*forgetStep) { // a key that is there is never changed
 		err := d.do(ctx, func(t *tx) error {
-			for _, key := range part {
-				if _, err := t.exec(sqlForgetKey, key); err != nil {
+			for _, k := range part {
+				if t.q.byID[k.run] != nil { // it may be asked for again until it has ended
+					continue
+				}
+				if _, err := t.exec(sqlForgetKey, k.key); err != nil {
 					return err
 				}
 			}

@@ -31,6 +31,14 @@ func (f *fixture) forget(runs, output []bellhop.RunID) int {
 	return n
 }
 
+// deliver delivers all reports that are due.
+func (f *fixture) deliver() {
+	f.Helper()
+	for _, row := range f.due() {
+		f.settle(bellhop.Settlement{ID: row.ID, State: bellhop.ReportDelivered})
+	}
+}
+
 func (f *fixture) outputSize() int64 {
 	f.Helper()
 	n, err := f.s.Retention.OutputSize(f.ctx)
@@ -98,6 +106,7 @@ func retentionTests() map[string]func(*fixture) {
 			e := f.ending(r)
 			e.Notify = []bellhop.Ask{{Principal: "ops", Origin: bellhop.Origin{Source: "ssh"}}}
 			f.finish(e)
+			f.deliver()
 			b := f.done("more")
 			f.same("changed", f.forget([]bellhop.RunID{a}, nil), 1)
 			_, err := f.s.Records.Run(f.ctx, a)
@@ -146,9 +155,27 @@ func retentionTests() map[string]func(*fixture) {
 			f.finish(f.ending(r))
 			f.same("forgotten", f.run(1).OutputForgotten, false)
 		},
+		"Retention/ForgetLeavesRunsThatAreStillToBeReported": func(f *fixture) {
+			f.done("pending")
+			f.done("unread", by("bob"))
+			f.done("pending", by("carol"))
+			f.done("")
+			rows := f.due()
+			f.settle(bellhop.Settlement{ID: rows[1].ID, State: bellhop.ReportUnread})
+			f.same("changed", f.forget([]bellhop.RunID{1, 2, 3}, []bellhop.RunID{3}), 2)
+			f.same("runs", f.list(bellhop.RunFilter{}), []bellhop.RunID{4, 3, 1})
+			f.same("with output", f.after(1, 0, 0, 100), []string{"1.1:pending"})
+			f.same("without output", f.run(3).OutputForgotten, true)
+			f.same("reports", f.reported(), []string{"alice outcome 1 #1", "carol outcome 3 #1", "alice outcome 4 #1"})
+			f.same("unread", f.unread("bob", ""), []int64{})
+			f.deliver()
+			f.same("changed when they were reported", f.forget([]bellhop.RunID{1, 3}, nil), 2)
+			f.same("runs", f.list(bellhop.RunFilter{}), []bellhop.RunID{4})
+		},
 		"Retention/TheNewestRunLosesItsOutputAtMost": func(f *fixture) {
 			f.done("a")
 			f.done("b")
+			f.deliver()
 			f.same("changed", f.forget([]bellhop.RunID{1, 2}, nil), 2)
 			f.same("runs", f.list(bellhop.RunFilter{}), []bellhop.RunID{2})
 			f.same("forgotten", f.run(2).OutputForgotten, true)
@@ -160,6 +187,7 @@ func retentionTests() map[string]func(*fixture) {
 			f.submit()
 			f.finish(f.failing(ref(f.claimOne())))
 			f.done("", job("other", "hello"))
+			f.deliver()
 			f.forget([]bellhop.RunID{1}, nil)
 			f.same("verdict", f.run(f.done("")).Verdict, bellhop.Fixed)
 		},
@@ -167,6 +195,7 @@ func retentionTests() map[string]func(*fixture) {
 			for i := range 5 {
 				f.submit(key(fmt.Sprint("old", i)))
 			}
+			f.cancel(bellhop.Cancellation{Service: "example", Job: "hello", All: true, Principal: "alice"})
 			f.cancel(bellhop.Cancellation{Key: "old5", Service: "nope", Job: "nope", All: true, Principal: "alice"})
 			f.putHoldAs("old6", bellhop.Hold{Service: "nope"})
 			f.clock.Advance(bellhop.KeyAge)
@@ -187,7 +216,7 @@ func retentionTests() map[string]func(*fixture) {
 				cursor = next
 			}
 			if steps < 4 {
-				f.Fatalf("10 keys were looked at in %d steps of 2", steps)
+				f.Fatalf("11 keys were looked at in %d steps of 2", steps)
 			}
 			for i := range 3 {
 				f.same("a newer key", f.submit(key(fmt.Sprint("new", i))).How, bellhop.Repeated)
@@ -195,6 +224,24 @@ func retentionTests() map[string]func(*fixture) {
 			for i := range 7 {
 				f.same("an older key", f.submit(key(fmt.Sprint("old", i))).How, bellhop.Created)
 			}
+		},
+		"Retention/ForgetKeysSparesThoseOfRunsThatHaveNotEnded": func(f *fixture) {
+			f.submit(key("runs"))
+			f.submit(key("rejected"), reject("a"), in(time.Hour))
+			c := f.claimOne()
+			f.submit(key("waits"), reject("a"), in(time.Hour))
+			forget := func() {
+				f.clock.Advance(bellhop.KeyAge)
+				_, err := f.s.Retention.ForgetKeys(f.ctx, f.now(), "", 100)
+				f.must(err)
+			}
+			forget()
+			f.same("of one that runs", f.submit(key("runs")).How, bellhop.Repeated)
+			f.same("of one that waits", f.submit(key("rejected")).How, bellhop.Repeated)
+			f.same("of one that was rejected for it", f.submit(key("waits")).How, bellhop.Rejected)
+			f.finish(f.ending(ref(c)))
+			forget()
+			f.same("of one that has ended", f.submit(key("runs")).How, bellhop.Created)
 		},
 		"Retention/ForgetHoldsDeletesThoseOverBefore": func(f *fixture) {
 			f.putHold(bellhop.Hold{Until: f.now().Add(time.Minute)})
@@ -214,7 +261,8 @@ func retentionTests() map[string]func(*fixture) {
 			for range 20 {
 				all = append(all, f.done(fmt.Sprint(make([]byte, 20_000))))
 			}
-			f.forget(all, nil)
+			f.deliver()
+			f.same("changed", f.forget(all, nil), 20)
 			for range 10_000 {
 				more, err := f.s.Retention.Shrink(f.ctx)
 				f.must(err)
