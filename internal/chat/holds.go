@@ -52,8 +52,12 @@ func (s Style) madeText(h bellhop.Hold) string {
 	return fmt.Sprintf("%s is %s.\n%s %s", held(h), s.heldHow(h), means, s.release(h))
 }
 
-// release says how to end a hold.
+// release says how to end a hold, and no other: of what is narrowed there may
+// be several by the same name.
 func (s Style) release(h bellhop.Hold) string {
+	if h.Kind == bellhop.HoldPause && len(h.Args) > 0 {
+		return fmt.Sprintf("To resume: %sresume %d", s.Command, h.ID)
+	}
 	if h.Kind == bellhop.HoldPause {
 		return fmt.Sprintf("To resume: %sresume %s", s.Command, target(h))
 	}

@@ -18,6 +18,7 @@ var (
 	night    = bellhop.Hold{ID: 3, Kind: bellhop.HoldSuppress, Service: "deploys", From: clockAt(0, 22, 0), Until: clockAt(1, 6, 0), By: "alice"}
 	openNow  = bellhop.Hold{ID: 12, Kind: bellhop.HoldSuppress, Service: "deploys", Job: "deploy", Args: bellhop.Args{"env": bellhop.Text("staging"), "what": bellhop.Text("two words")}, From: now, Until: now.Add(30 * time.Minute), By: "bob\x1b"}
 	paused   = bellhop.Hold{ID: 7, Kind: bellhop.HoldPause, Service: "example", Job: "hello", From: clockAt(-1, 9, 12), By: "carol"}
+	narrowed = bellhop.Hold{ID: 8, Kind: bellhop.HoldPause, Service: "fw", Job: "block", Args: bellhop.Args{"ip": bellhop.Text("7.7.7.7")}, From: clockAt(-1, 9, 12), By: "carol"}
 	farAway  = bellhop.Hold{ID: 4, Kind: bellhop.HoldSuppress, Service: "deploys", From: clockAt(2, 0, 0), Until: clockAt(3, 0, 0), By: "alice"}
 	endless  = bellhop.Hold{ID: 5, Kind: bellhop.HoldSuppress, Service: "deploys", From: clockAt(0, 9, 0), By: "alice"}
 	allHolds = []bellhop.Hold{paused, openNow, night, farAway}
@@ -41,6 +42,7 @@ func TestHoldsText(t *testing.T) {
 		"an open window":   {bellhop.ActionSuppress, []bellhop.Hold{openNow}, "deploys deploy with env=staging \"what=two words\" is suppressed until today 14:33:05.\nIts runs wait and start then. To take it back: bellhop unsuppress 12"},
 		"without an end":   {bellhop.ActionSuppress, []bellhop.Hold{endless}, "deploys is suppressed until somebody ends it.\nIts runs wait. To take it back: bellhop unsuppress 5"},
 		"paused":           {bellhop.ActionPause, []bellhop.Hold{paused}, "example hello is paused since yesterday 09:12, by carol.\nWhat runs goes on; the rest waits. To resume: bellhop resume example hello"},
+		"paused, narrowed": {bellhop.ActionPause, []bellhop.Hold{narrowed}, "fw block with ip=7.7.7.7 is paused since yesterday 09:12, by carol.\nWhat runs goes on; the rest waits. To resume: bellhop resume 8"},
 		"taken back":       {bellhop.ActionUnsuppress, []bellhop.Hold{openNow, night}, "taken back: suppression 12 of deploys deploy with env=staging \"what=two words\", until today 14:33:05\ntaken back: suppression 3 of deploys, from today 22:00 until tomorrow 06:00"},
 		"none taken back":  {bellhop.ActionUnsuppress, nil, "There is no such suppression. To see what there is: bellhop suppressions"},
 		"resumed":          {bellhop.ActionResume, []bellhop.Hold{paused}, "resumed: example hello, which was paused since yesterday 09:12, by carol"},
@@ -103,6 +105,7 @@ func TestStatusTellsReasonsAndHolds(t *testing.T) {
 			approval,
 			wait(78, bellhop.Wait{Reason: bellhop.WaitSuppressed, Until: openNow.Until, Hold: &openNow}),
 			wait(79, bellhop.Wait{Reason: bellhop.WaitPaused, Hold: &paused}),
+			wait(84, bellhop.Wait{Reason: bellhop.WaitPaused, Hold: &paused, More: 1}),
 			wait(80, bellhop.Wait{Reason: bellhop.WaitPlace}),
 			wait(81, bellhop.Wait{Reason: bellhop.WaitPaused}),
 			wait(82, bellhop.Wait{Reason: bellhop.WaitSuppressed}),
@@ -111,13 +114,14 @@ func TestStatusTellsReasonsAndHolds(t *testing.T) {
 		Holds:  allHolds,
 		Config: &bellhop.Activation{Digest: "d", Server: "k3x9", At: clockAt(0, 13, 58)},
 	})
-	want := `10 runs are waiting:
+	want := `11 runs are waiting:
   00002a deploys deploy, until 14:04:00 (in 55 s), delayed, asked by bob
   00002b deploys deploy, until 14:03:15 (in 10 s), again after: exit status 3, asked by bob
   00002c deploys deploy, behind 000026, asked by bob
   00002d deploys deploy, until it is approved, asked by bob
   00002e deploys deploy, suppressed until today 14:33:05 by bob^[, asked by bob
   00002f deploys deploy, paused since yesterday 09:12 by carol, asked by bob
+  00002m deploys deploy, paused since yesterday 09:12 by carol (and 1 more), asked by bob
   00002g deploys deploy, for a free place, asked by bob
   00002h deploys deploy, paused, asked by bob
   00002j deploys deploy, suppressed, asked by bob

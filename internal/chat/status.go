@@ -49,7 +49,7 @@ func (s Style) otherConfig(a bellhop.Activation) string {
 // the last one went.
 func (s Style) runningHead(n int) string {
 	switch {
-	case !s.Offline:
+	case !s.Offline, s.Others:
 		return howMany(n, false) + " running:"
 	case n == 1:
 		return "1 run was running; it runs again when a server starts:"
@@ -71,7 +71,7 @@ func (s Style) runningLine(r bellhop.Run) string {
 	line := "  " + s.paint(cyan, r.ID.String()) + " " + jobName(r)
 	if r.Started != nil {
 		line += ", since " + s.clock(*r.Started)
-		if !s.Offline { // when it ended, nobody saw
+		if !s.Offline || s.Others { // when it ended, nobody saw
 			line += fmt.Sprintf(" (%s)", Duration(s.Now.Sub(*r.Started)))
 		}
 	}
@@ -111,7 +111,7 @@ func (s Style) waitsFor(w bellhop.Wait, r bellhop.Run) string {
 		}
 		return fmt.Sprintf("behind %s", w.Behind)
 	}
-	if s.Offline {
+	if s.Offline && !s.Others {
 		return "until a server starts"
 	}
 	return "for a free place"
@@ -129,6 +129,9 @@ func (s Style) heldShort(w bellhop.Wait) string {
 	}
 	if w.Hold != nil {
 		text += " by " + Clean(w.Hold.By)
+	}
+	if w.More > 0 {
+		text += fmt.Sprintf(" (and %d more)", w.More)
 	}
 	return text
 }

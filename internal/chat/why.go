@@ -89,7 +89,7 @@ func (s Style) waitsWhy(w bellhop.Wait, r bellhop.Run) string {
 		}
 		return "waits for its turn behind " + behind
 	}
-	if s.Offline {
+	if s.Offline && !s.Others {
 		return "waits until a server starts"
 	}
 	return "waits for a free place: it starts as soon as a runner has one" + lostBefore(r)
@@ -129,7 +129,19 @@ func (s Style) remedy(w bellhop.Wait) string {
 	if w.Hold == nil || (w.Reason != bellhop.WaitSuppressed && w.Reason != bellhop.WaitPaused) {
 		return ""
 	}
-	return s.release(*w.Hold)
+	text := s.release(*w.Hold)
+	if w.More > 0 {
+		text += fmt.Sprintf("\n%s back too; to see all: %ssuppressions", moreKeep(w.More), s.Command)
+	}
+	return text
+}
+
+// moreKeep counts what else keeps a run back.
+func moreKeep(n int) string {
+	if n == 1 {
+		return "1 more keeps it"
+	}
+	return fmt.Sprintf("%d more keep it", n)
 }
 
 // untilText says until when something waits, "" when that is not known.

@@ -20,6 +20,8 @@ type Style struct {
 	Command string
 	// Offline: no server is running, and what is told is what the last one left.
 	Offline bool
+	// Others: offline, but other servers of the same store work.
+	Others bool
 }
 
 // AnswerText words an answer. It is "" for ActionLogs: there is only output.

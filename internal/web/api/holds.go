@@ -13,19 +13,19 @@ type Holding struct {
 	Args    bellhop.Args `json:"args,omitempty"` // only runs that have these
 	From    string       `json:"from,omitempty"` // suppress: a time as people say it; "" = now
 	Until   string       `json:"until,omitempty"`
-	// Number names one suppression, for unsuppress.
+	// Number names one suppression or pause, for unsuppress and resume.
 	Number int64 `json:"number,omitempty"`
 }
 
 func (h Holding) invocation(action bellhop.Action) (bellhop.Invocation, error) {
 	var wrong string
 	switch {
-	case h.Number != 0 && action != bellhop.ActionUnsuppress:
-		wrong = "number is for unsuppress alone"
+	case h.Number != 0 && action != bellhop.ActionUnsuppress && action != bellhop.ActionResume:
+		wrong = "number is for unsuppress and resume alone"
 	case h.Number < 0:
 		wrong = "number is one of those that suppressions lists"
 	case h.Number != 0 && (h.Service != "" || h.Job != "" || len(h.Args) > 0):
-		wrong = "number says by itself which suppression is meant; leave out service, job and args"
+		wrong = "number says by itself which one is meant; leave out service, job and args"
 	case h.Number == 0 && h.Service == "":
 		wrong = "service is missing"
 	case action == bellhop.ActionSuppress && h.Until == "":
