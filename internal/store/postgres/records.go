@@ -144,12 +144,7 @@ func (d *db) Run(ctx context.Context, id bellhop.RunID) (bellhop.Run, error) {
 // outcome_bad, run_created or PRIMARY KEY, as the planner finds best for what
 // is asked. Here it may use bitmaps, and the values.
 func (d *db) Runs(ctx context.Context, f bellhop.RunFilter) ([]bellhop.Run, error) {
-	c := &conditions{source: "run r"}
-	c.narrow(f)
-	query := runColumns + " FROM " + c.source + c.joins() + " WHERE " + strings.Join(append(c.sql, "true"), " AND ") + " ORDER BY " + c.order() + " DESC"
-	if f.Limit > 0 {
-		query += fmt.Sprintf(" LIMIT %d", f.Limit)
-	}
+	query, args := listOf(f)
 	var found []*record
 	err := d.snapshot(ctx, "runs", func(t *tx) error {
 		found = nil
@@ -159,13 +154,24 @@ func (d *db) Runs(ctx context.Context, f bellhop.RunFilter) ([]bellhop.Run, erro
 		} else {
 			t.do(`SET LOCAL enable_bitmapscan = on`)
 		}
-		t.each(query, collect(&found), c.args...)
+		t.each(query, collect(&found), args...)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return runsOf(found), nil
+}
+
+// listOf returns the query for a list, and its values.
+func listOf(f bellhop.RunFilter) (query string, args []any) {
+	c := &conditions{source: "run r"}
+	c.narrow(f)
+	query = runColumns + " FROM " + c.source + c.joins() + " WHERE " + strings.Join(append(c.sql, "true"), " AND ") + " ORDER BY " + c.order() + " DESC"
+	if f.Limit > 0 {
+		query += fmt.Sprintf(" LIMIT %d", f.Limit)
+	}
+	return query, c.args
 }
 
 // conditions gathers what a list is narrowed by.
@@ -188,7 +194,8 @@ func (c *conditions) joins() string {
 		joins = strings.Replace(joins, "LEFT JOIN outcome", "JOIN outcome", 1)
 	}
 	if c.source != "run r" {
-		return " JOIN run r ON r.id = m.id" + joins
+		// OFFSET 0: from the ids to the runs, and never all runs against the ids.
+		return " CROSS JOIN LATERAL (SELECT * FROM run WHERE id = m.id OFFSET 0) r" + joins
 	}
 	return joins
 }
@@ -200,16 +207,25 @@ func (c *conditions) order() string {
 	return "r.id"
 }
 
+// live says that the runs come from those that wait or run, in order of their
+// ids: a page reads no more of them than it has to.
+func (c *conditions) live() bool { return c.source != "run r" }
+
 func (c *conditions) narrow(f bellhop.RunFilter) {
-	if f.Principal != "" {
-		who := c.arg(text(f.Principal))
-		// Each run once: by its first ask of that principal.
-		c.source = `(SELECT id FROM run WHERE principal = ` + who + ` UNION ALL SELECT a.run_id FROM ask a WHERE a.principal = ` + who + `
-  AND NOT EXISTS (SELECT 1 FROM run b WHERE b.id = a.run_id AND b.principal = ` + who + `)
-  AND NOT EXISTS (SELECT 1 FROM ask b WHERE b.run_id = a.run_id AND b.n < a.n AND b.principal = ` + who + `)) m`
-	}
 	if len(f.States) > 0 {
 		c.inStates(f.States)
+	}
+	if f.Principal != "" {
+		who := c.arg(text(f.Principal))
+		if c.live() {
+			c.sql = append(c.sql, `(r.principal = `+who+` OR EXISTS (SELECT 1 FROM ask a WHERE a.run_id = r.id AND a.principal = `+who+`))`)
+		} else {
+			// Each run once: by its first ask of that principal. Both halves come
+			// in order, so that they can be merged.
+			c.source = `(SELECT id FROM run WHERE principal = ` + who + ` UNION ALL (SELECT a.run_id FROM ask a WHERE a.principal = ` + who + `
+  AND NOT EXISTS (SELECT 1 FROM run b WHERE b.id = a.run_id AND b.principal = ` + who + `)
+  AND NOT EXISTS (SELECT 1 FROM ask b WHERE b.run_id = a.run_id AND b.n < a.n AND b.principal = ` + who + `) ORDER BY a.run_id DESC)) m`
+		}
 	}
 	if f.Service != "" || f.Job != "" {
 		of := []string{"true"}
@@ -252,7 +268,7 @@ func (c *conditions) inStates(of []bellhop.State) {
 			c.ended = true
 			c.sql = append(c.sql, "o.state <> 4") // as outcome_bad has it
 		}
-	case len(live) > 0 && c.source == "run r":
+	case len(live) > 0:
 		c.source = "(" + strings.Join(live, " UNION ALL ") + ") m" // no run is in both
 	}
 	c.sql = append(c.sql, "("+strings.Join(append(any, "false"), " OR ")+")")
