@@ -92,6 +92,10 @@ More than 4 runs are waiting:
 func TestStatusTextWithoutAServer(t *testing.T) {
 	run := bellhop.Run{ID: 74, Service: "example", Job: "hello", AskedBy: "alice", State: bellhop.Running, Started: at(-65 * time.Second), Attempt: 1}
 	wait := bellhop.Run{ID: 78, Service: "example", Job: "hello", AskedBy: "bob", State: bellhop.Waiting, Start: now}
+	elsewhere := chat.Style{Now: now, Offline: true, Others: true}
+	if got := elsewhere.StatusText(bellhop.Status{Running: []bellhop.Run{{ID: 74, Service: "a", Job: "b", AskedBy: "bob", State: bellhop.Running}}}); got != "1 run is running:\n  00002a a b, asked by bob" {
+		t.Errorf("no server here, but another one: %q", got)
+	}
 	offline := chat.Style{Now: now, Offline: true}
 	want := `1 run was running; it runs again when a server starts:
   00002a example hello, since 14:02:00, asked by alice

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/bus"
@@ -22,6 +23,7 @@ type reader struct {
 	engine  *engine.Engine // offline
 	store   *bellhop.Store // offline
 	person  bellhop.Person
+	others  []string // offline: the servers of the same store that run elsewhere
 }
 
 func (a *app) reader(ctx context.Context) (*reader, error) {
@@ -50,6 +52,12 @@ func (a *app) reader(ctx context.Context) (*reader, error) {
 	if r.store, err = server.OpenForReading(ctx, loaded); err != nil || r.store == nil {
 		return r, err // without a store, nothing was ever asked
 	}
+	if r.store.Shared {
+		if r.others, err = r.store.Cluster.Alive(ctx); err != nil {
+			r.Close()
+			return nil, err
+		}
+	}
 	r.engine = engine.New(engine.Options{Store: r.store, Bus: &bus.Local{}})
 	r.engine.Browse(loaded.Catalog)
 	return r, nil
@@ -63,6 +71,30 @@ func (r *reader) Close() {
 	if r.store != nil {
 		_ = r.store.Admin.Close()
 	}
+}
+
+// words is the style in which is told what was read.
+func (r *reader) words(s chat.Style) chat.Style {
+	s.Offline = r.offline && !r.frozen
+	s.Others = s.Offline && len(r.others) > 0
+	return s
+}
+
+// missing says that nobody answers here. A server that was killed counts as
+// alive for a while.
+func (r *reader) missing() string {
+	n := len(r.others)
+	switch {
+	case r.frozen:
+		return "The server does not answer. In the store:"
+	case n == 1:
+		return "No server is running in this folder; `bellhop up` starts one. Another server\nof the store was alive lately: " + r.others[0] + ". In the store:"
+	case n > 1:
+		return fmt.Sprintf("No server is running in this folder; `bellhop up` starts one. %d other servers\nof the store were alive lately: %s. In the store:", n, strings.Join(r.others, ", "))
+	case r.store != nil && r.store.Shared:
+		return "No server of this store is running; `bellhop up` starts one. In the store:"
+	}
+	return "No server is running; `bellhop up` starts one. In the store:"
 }
 
 // pageOf is how many runs are read at a time.

@@ -116,3 +116,18 @@ func TestTimeFlag(t *testing.T) {
 		}
 	}
 }
+
+func TestAMissingServerIsWordedByWhatTheStoreKnows(t *testing.T) {
+	shared := &bellhop.Store{Shared: true}
+	for want, r := range map[string]*reader{
+		"The server does not answer. In the store:":                                                                                              {offline: true, frozen: true},
+		"No server is running; `bellhop up` starts one. In the store:":                                                                           {offline: true, store: &bellhop.Store{}},
+		"No server of this store is running; `bellhop up` starts one. In the store:":                                                             {offline: true, store: shared},
+		"No server is running in this folder; `bellhop up` starts one. Another server\nof the store was alive lately: k3x9. In the store:":       {offline: true, store: shared, others: []string{"k3x9"}},
+		"No server is running in this folder; `bellhop up` starts one. 2 other servers\nof the store were alive lately: a1, k3x9. In the store:": {offline: true, store: shared, others: []string{"a1", "k3x9"}},
+	} {
+		if got := r.missing(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

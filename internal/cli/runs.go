@@ -131,9 +131,7 @@ func (a *app) runsTable(ctx context.Context, r *reader, filter bellhop.RunFilter
 	if more {
 		all = all[:limit]
 	}
-	style := a.style()
-	style.Offline = r.offline && !r.frozen
-	if _, err := fmt.Fprintln(a.Out, style.RunsTable(all)); err != nil {
+	if _, err := fmt.Fprintln(a.Out, r.words(a.style()).RunsTable(all)); err != nil {
 		return err
 	}
 	if more && terminal(a.Out) {

@@ -22,15 +22,10 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			switch {
-			case r.frozen:
-				fmt.Fprintln(a.Err, "The server does not answer. In the store:")
-			case r.offline:
-				fmt.Fprintln(a.Err, "No server is running; `bellhop up` starts one. In the store:")
+			if r.offline {
+				a.tell("%s", r.missing())
 			}
-			style := a.style()
-			style.Offline = r.offline && !r.frozen
-			fmt.Fprintln(a.Out, style.StatusText(*s))
+			fmt.Fprintln(a.Out, r.words(a.style()).StatusText(*s))
 			if r.offline {
 				return exit(5)
 			}
