@@ -152,6 +152,7 @@ func TestChaosStopped(t *testing.T) {
 func TestChaosErrorsAndClocks(t *testing.T) {
 	t.Parallel()
 	c := newRig(t, rigSeed(t), 1, "")
+	c.refusals = true // whoever meets a fault four times in a row is refused
 	steps := func() {
 		for range 12 {
 			c.step(time.Duration(c.random.IntN(30*60)-15*60) * time.Second)
