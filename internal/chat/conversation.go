@@ -191,6 +191,8 @@ func (c *Conversation) turn(ctx context.Context, text string) int {
 		return c.await(ctx, own)
 	case a.Run != 0:
 		return c.refuse(c.logs(ctx, a.Run))
+	case mine(a, text):
+		return c.refuse(c.unread(ctx, notRead))
 	}
 	return 0
 }

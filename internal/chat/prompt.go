@@ -88,19 +88,7 @@ func (p *Prompt) greet(ctx context.Context) error {
 	if err := p.c.out.say("This is Bellhop. Type help to see what you can ask, exit to leave."); err != nil {
 		return err
 	}
-	first := true
-	err := p.c.desk.Unread(ctx, func(r bellhop.Report) error {
-		if r.Kind != bellhop.ReportOutcome {
-			return nil
-		}
-		if first {
-			first = false
-			if err := p.c.out.say("While you were away:"); err != nil {
-				return err
-			}
-		}
-		return WriteAway(ctx, p.c.outlets(), p.c.desk, r)
-	})
+	err := p.c.unread(ctx, "While you were away:")
 	if err != nil && !ctxEnded(err) {
 		p.c.refuse(err)
 		return nil
@@ -214,6 +202,8 @@ func (p *Prompt) post(ctx context.Context, text string) <-chan struct{} {
 		return own.done
 	case a.Run != 0:
 		return p.follow(ctx, a.Run)
+	case mine(a, text):
+		p.c.refuse(p.c.unread(ctx, notRead))
 	}
 	return nil
 }
