@@ -19,7 +19,9 @@ type OutputSource interface {
 // are.
 func CopyOutput(ctx context.Context, opt Options, from OutputSource, id bellhop.RunID, follow bool) error {
 	out, err := opt.ports()
-	return newReader(out, err).read(ctx, from, id, follow)
+	r := newReader(out, err)
+	r.again = func() { _ = err.say(Style{Color: err.terminal && err.color}.again(id)) }
+	return r.read(ctx, from, id, follow)
 }
 
 // Outlets returns where outcomes are written that no conversation waits for.

@@ -103,3 +103,18 @@ func TestARunThatIsRunAgainSaysSo(t *testing.T) {
 	x = converse(d, func(o *chat.Options) { o.OutTerminal, o.ErrTerminal, o.Err = true, true, o.Out })
 	x.want(t, x.Once(t.Context(), "a"), 0, strings.ReplaceAll(receipt+"step 1\nste\n"+again+"step 1\nstep 2\n", "000001", "000002"), "")
 }
+
+func TestACopyOfSeveralAttemptsTellsThemApart(t *testing.T) {
+	d := chattest.NewDesk()
+	d.OnRun("a", chattest.Plan{Output: []chattest.Piece{chattest.Out("ste"), {Channel: bellhop.Stdout, Text: "step 1\n", Attempt: 2}}})
+	if _, err := d.Ask(t.Context(), "key", "a"); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs buffer
+	if err := chat.CopyOutput(t.Context(), chat.Options{Out: &out, Err: &errs}, d, 1, false); err != nil {
+		t.Fatal(err)
+	}
+	if want := "000001 is run again, from its beginning: the attempt before was lost, or failed\n"; out.String() != "stestep 1\n" || errs.String() != want {
+		t.Errorf("out %q, err %q", out.String(), errs.String())
+	}
+}

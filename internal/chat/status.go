@@ -170,6 +170,9 @@ func (s Style) note(r bellhop.Run) string {
 	if r.RetryOf != 0 {
 		notes = append(notes, "repeats "+r.RetryOf.String())
 	}
+	if r.Attempt > 1 {
+		notes = append(notes, fmt.Sprintf("attempt %d", r.Attempt))
+	}
 	if r.Error != "" && (r.Wait == nil || r.Wait.Reason != bellhop.WaitBackoff) { // which has told it
 		notes = append(notes, Clean(r.Error))
 	}

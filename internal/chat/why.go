@@ -65,6 +65,9 @@ func (s Style) endedHow(r bellhop.Run) string {
 	if r.Started == nil {
 		text += ", before it began"
 	}
+	if r.Attempt > 1 {
+		text += fmt.Sprintf(", at attempt %d", r.Attempt)
+	}
 	if reason != "" {
 		text += ": " + reason
 	}

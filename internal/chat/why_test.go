@@ -46,6 +46,8 @@ func TestWhyText(t *testing.T) {
 		"succeeded":          {run(bellhop.Succeeded, ended), "succeeded at 14:01:05 (2 min ago), after 1 min."},
 		"failed": {run(bellhop.Failed, func(r *bellhop.Run) { ended(r); r.ExitStatus, r.Error = &three, "no space\x1b" }),
 			"failed at 14:01:05 (2 min ago), after 1 min: exit status 3: no space^[."},
+		"failed, at last": {run(bellhop.Failed, func(r *bellhop.Run) { ended(r); r.ExitStatus, r.Attempt = &three, 4 }),
+			"failed at 14:01:05 (2 min ago), after 1 min, at attempt 4: exit status 3."},
 		"timed out": {run(bellhop.TimedOut, func(r *bellhop.Run) { ended(r); r.Error = "it took longer than 1m0s" }), "timed out at 14:01:05 (2 min ago), after 1 min: it took longer than 1m0s."},
 		"given up": {run(bellhop.Cancelled, func(r *bellhop.Run) { r.Finished, r.Error = at(-time.Minute), "it had not started by its deadline" }),
 			"was cancelled at 14:02:05 (1 min ago), before it began: it had not started by its deadline."},
