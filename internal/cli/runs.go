@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,7 @@ func (a *app) runsCommand() *cobra.Command {
 func (f runsFlags) filter(now time.Time) (out bellhop.RunFilter, err error) {
 	out = bellhop.RunFilter{Service: f.service, Job: f.job, Limit: int(f.limit)}
 	for _, s := range f.states {
-		state, err := bellhop.ParseState(s)
+		state, err := bellhop.ParseState(strings.ReplaceAll(s, " ", "_")) // as the table shows it
 		if err != nil {
 			return out, err
 		}
