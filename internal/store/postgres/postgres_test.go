@@ -29,6 +29,17 @@ func open(t testing.TB, url string, clock bellhop.Clock) *bellhop.Store {
 	return s
 }
 
+// migrated returns a database with the tables of a store that was never opened.
+func migrated(t *testing.T) string {
+	t.Helper()
+	return pgtest.Prepared(t, func(url string) {
+		s, err := postgres.Open(ctx, postgres.Options{URL: url})
+		must(t, err)
+		must(t, s.Admin.Close())
+		pgtest.Exec(t, url, `DELETE FROM bellhop.meta; DELETE FROM bellhop.life`)
+	})
+}
+
 // later is a clock that goes before another one. A store that servers share
 // doesn't prove that a former server is dead, so one that is started again in
 // the suite comes when the leases of the former have run out.
@@ -50,7 +61,7 @@ func TestStore(t *testing.T) {
 		return s
 	}
 	storetest.Run(t, storetest.Driver{
-		Open: func(t *testing.T, clock bellhop.Clock) *bellhop.Store { return begin(t, pgtest.URL(t), clock, 0) },
+		Open: func(t *testing.T, clock bellhop.Clock) *bellhop.Store { return begin(t, migrated(t), clock, 0) },
 		Reopen: func(t *testing.T, s *bellhop.Store, clock bellhop.Clock) *bellhop.Store {
 			if err := s.Admin.Close(); err != nil {
 				t.Fatal(err)

@@ -59,6 +59,37 @@ func URL(t testing.TB) string {
 	return s.URL(t)
 }
 
+// A database that others are copies of.
+var (
+	model   string
+	modelMu sync.Mutex
+)
+
+// Prepared is as URL, but the database is a copy of one that prepare was
+// called for, once in a test process: so migrations need not be made for each
+// test. Every call must be given the same prepare.
+func Prepared(t testing.TB, prepare func(url string)) string {
+	t.Helper()
+	if os.Getenv("BELLHOP_TEST_POSTGRES") != "" { // nothing may be left there
+		url := URL(t)
+		prepare(url)
+		return url
+	}
+	s, err := shared()
+	if err != nil {
+		missing(t, err)
+	}
+	modelMu.Lock() // also for copies: a model has one at a time
+	defer modelMu.Unlock()
+	if model == "" {
+		name := "model_" + strings.ToLower(rand.Text()[:16])
+		must(t, run(s.admin(), "CREATE DATABASE "+name))
+		prepare(at(t, s.admin(), name))
+		model = name
+	}
+	return database(t, s.admin(), "TEMPLATE "+model)
+}
+
 // Start starts a server for this test alone, with settings such as "fsync=on".
 // It stops when the test ends.
 func Start(t testing.TB, settings ...string) *Server {
@@ -93,14 +124,20 @@ func (s *Server) admin() string {
 }
 
 // database makes one, and returns its URL.
-func database(t testing.TB, admin string) string {
+func database(t testing.TB, admin string, like ...string) string {
 	t.Helper()
 	name := "bellhop_" + strings.ToLower(rand.Text()[:16])
-	must(t, run(admin, "CREATE DATABASE "+name))
+	must(t, run(admin, strings.Join(append([]string{"CREATE DATABASE", name}, like...), " ")))
 	t.Cleanup(func() {
 		// A server that the test has stopped takes its databases along.
 		_ = run(admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 	})
+	return at(t, admin, name)
+}
+
+// at is the URL of another database of the same server.
+func at(t testing.TB, admin, name string) string {
+	t.Helper()
 	u, err := url.Parse(admin)
 	must(t, err)
 	u.Path = "/" + name
