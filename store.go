@@ -59,7 +59,8 @@ type RunSpec struct {
 	// merge, never be merged into.
 	MergeKey string
 	// ConcurrencyKey and Concurrency bound how many runs with the same key are
-	// running. Concurrency 0: unlimited, and the key serves verdicts only.
+	// running. Concurrency 0: unlimited, and the key serves verdicts only. The
+	// number that was submitted last counts for all of the key.
 	ConcurrencyKey string
 	Concurrency    int
 	// AlikeKey, unless empty, lets the run be found until it has ended. With
