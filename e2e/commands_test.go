@@ -172,6 +172,8 @@ func ends(ts *testscript.TestScript, _ bool, args []string) {
 	usage(ts, len(args) == 2, "ends NAME STATUS")
 	x := named(ts, args[0])
 	if !waitUntil(x.ended, nil) {
+		_ = x.cmd.Process.Signal(syscall.SIGQUIT) // so that it tells where it stands
+		waitUntil(x.ended, nil)
 		ts.Fatalf("%s does not end:\n%s%s", args[0], x.stdout(), x.stderr())
 	}
 	if got := strconv.Itoa(statusOf(x.cmd.ProcessState)); got != args[1] {
