@@ -19,7 +19,7 @@ import (
 
 // patience is how long a condition is waited for that must come true soon: a
 // machine that is busy with other tests is slow.
-const patience = 90 * time.Second
+const patience = 30 * time.Second
 
 // place is a folder of its own with what was started in it.
 type place struct {
