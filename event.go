@@ -11,6 +11,13 @@ type Event struct {
 	Text   string // what was said, markup of the chat already undone
 	Person Person
 	Origin Origin
+	// Addressed: it was said to the bot (a mention, a direct message, a button,
+	// a line over SSH), and Text is what follows the mention. What was not may
+	// still begin with the bot's name or answer a question; else it is nothing.
+	Addressed bool
+	// Form answers Question, all its parameters at once; Text is not used.
+	Form     Args
+	Question string // Question.ID
 }
 
 // Person is who a source says is speaking.
@@ -20,6 +27,10 @@ type Person struct {
 	// Listed says that the proof is one that this installation itself lists: a
 	// key in authorized_keys, the owner of the control socket.
 	Listed bool
+	// Outside says that the source knows this to be nobody of the house: a
+	// guest, a bot, a member of another organisation, a deactivated account.
+	// Such a person is never internal and in no group.
+	Outside bool
 }
 
 // Principal returns the name that records keep.
@@ -53,6 +64,9 @@ const (
 	ActionPause        Action = "pause"        // a job or a service, until resumed
 	ActionResume       Action = "resume"       // what is paused, or one by its number
 	ActionSuppressions Action = "suppressions" // windows and pauses
+
+	ActionApprove Action = "approve" // a held run
+	ActionDeny    Action = "deny"    // a held run
 )
 
 // Invocation is an event resolved to one action with typed arguments, for one
@@ -77,9 +91,24 @@ type Invocation struct {
 	Until    string        // ActionSuppress: as it was written
 	Hold     int64         // ActionUnsuppress, ActionResume: the number of one; 0 = all of the job or service
 	Mine     bool          // ActionRuns: only one's own
+	Reason   string        // ActionDeny, ActionApprove: as it was said
+	Digest   string        // ActionApprove, ActionDeny: of what is decided of (ApprovalDigest); "" = whatever the run is
+	Text     string        // ActionWhy without Run: what would be asked
+	As       string        // ActionWhy with Text: for whom; "" = who asks
+	Confirm  Confirm       // ActionRun: what is asked back before
 	Person   Person
 	Origin   Origin
 }
+
+// Confirm says what is asked back before a command is carried out.
+type Confirm string
+
+// The ways.
+const (
+	ConfirmNone Confirm = ""
+	ConfirmYes  Confirm = "yes"  // yes or no
+	ConfirmCode Confirm = "code" // a short code, to be typed again
+)
 
 // OnRepeat says what becomes of an ask for what is asked for already: the same
 // job with the same arguments.
@@ -104,6 +133,8 @@ type Answer struct {
 	Text      string         // ActionHelp, ActionWhoami
 	Holds     []Hold         // ActionSuppress, ActionPause: what was made; ActionUnsuppress, ActionResume: what was ended; ActionSuppressions: all
 	Why       *Run           // ActionWhy: with its Wait
+	Decided   *Run           // ActionApprove, ActionDeny: the run as it stands then
+	Question  *Question      // what is asked back; nothing was done yet
 }
 
 // Accepted says that a run is written down.
@@ -117,6 +148,8 @@ type Accepted struct {
 	Ended  bool // Repeated, and the run has ended already
 	// Hold keeps it from starting at Start; nil = nothing is known to.
 	Hold *Hold
+	// Approval, unless nil, must be given first.
+	Approval *Approval
 }
 
 // How an ask found its run.

@@ -33,6 +33,9 @@ type Task struct {
 	Job       Job
 	Args      Args
 	Principal string // of the first ask
+	// Secrets are the values of what Job.Env names as secret:NAME, by name.
+	// They go nowhere but into the process's environment.
+	Secrets map[string]string
 }
 
 // Sink takes what an attempt gives while it goes on. It may be used by several

@@ -45,6 +45,10 @@ type Job struct {
 	// Keep, where it is set, is kept instead of the configuration's own.
 	Keep Keep   `json:"keep,omitzero"`
 	Help string `json:"-"`
+	// Allow and Approve say who may have it done. They are judged by the active
+	// configuration, and so are no part of the work that the digest stands for.
+	Allow   []Rule   `json:"-"`
+	Approve *Approve `json:"-"`
 }
 
 // DefaultPriority is that of a job which does not say otherwise.
@@ -217,7 +221,9 @@ type Entry struct {
 	MaxDelay time.Duration
 	OnRepeat OnRepeat
 	Priority *int
-	Running  bool // ActionCancel: running ones too
+	Running  bool    // ActionCancel: running ones too
+	Allow    []Rule  // besides those of the service and the job
+	Confirm  Confirm // what is asked back before
 	Pos      Position
 }
 
@@ -226,10 +232,13 @@ type Service struct {
 	Name        string
 	Description string
 	Restricted  bool
-	NoPrefix    bool // prefix: none
-	Jobs        []Job
-	Entries     []Entry
-	Pos         Position
+	// RestrictedPos is where that is said; zero = it is the default.
+	RestrictedPos Position `json:"-"`
+	Allow         []Rule   // instead of Restricted, when there are any
+	NoPrefix      bool     // prefix: none
+	Jobs          []Job
+	Entries       []Entry
+	Pos           Position
 }
 
 // Job returns the job with that name.
@@ -248,6 +257,7 @@ type Catalog struct {
 	Services []Service
 	Zone     *time.Location // in which people say times; nil = the machine's
 	Keep     Keep
+	Access   Access
 	// Digest identifies the configuration as a whole: 32 hex digits.
 	Digest string
 }

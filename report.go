@@ -12,6 +12,10 @@ type ReportKind string
 const (
 	ReportRetried ReportKind = "retried" // an attempt failed and another follows
 	ReportOutcome ReportKind = "outcome"
+	// ReportApproval asks an approver to decide of a held run, ReportDecided
+	// tells approvers and askers of the decision. Run.Approval has both.
+	ReportApproval ReportKind = "approval"
+	ReportDecided  ReportKind = "decided"
 )
 
 // Report is what is told to an origin. The adapter renders it; the output

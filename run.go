@@ -83,6 +83,8 @@ type Run struct {
 	OutputForgotten bool `json:"output_forgotten,omitempty"`
 	// Wait says why it has not started, while it waits; the engine fills it in.
 	Wait *Wait `json:"wait,omitempty"`
+	// Approval is what it had to wait for, and who gave it; nil = nothing.
+	Approval *Approval `json:"approval,omitempty"`
 
 	Digest   string          `json:"-"` // of the job's definition
 	Start    time.Time       `json:"-"` // earliest start

@@ -23,6 +23,10 @@ type Store struct {
 	Outputs     Outputs
 	Outbox      Outbox
 	Holds       Holds
+	Approvals   Approvals
+	Values      Values
+	Secrets     Secrets
+	Audit       Audit
 	Retention   Retention
 	Cluster     Cluster
 	Admin       StoreAdmin
@@ -45,6 +49,9 @@ type Submission struct {
 	Run RunSpec
 	Ask Ask // N is set by the store; Key must not be empty
 	Now time.Time
+	// Audit, unless nil, is written in the same change with the run that it
+	// came to, unless the key was seen before.
+	Audit *AuditRecord
 }
 
 // RunSpec is what a new run consists of.
@@ -79,6 +86,10 @@ type RunSpec struct {
 	// attempt at the latest; 0 = whenever. Merging moves it with the start.
 	Deadline time.Duration
 	RetryOf  RunID // the run that this one repeats; 0 = none
+	// Approval, unless nil, keeps the run Held until it is given
+	// (Approvals.Vote). Its Notify are told in the same change
+	// (ReportApproval). Asks merge into a held run as into a waiting one.
+	Approval *Approval
 	After    RunID // the run that this one follows (then); 0 = none. The store fills it in for Ending.Follow
 }
 

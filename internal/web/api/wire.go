@@ -108,6 +108,8 @@ type accepted struct {
 	Rule   bellhop.ReportRule `json:"rule"`
 	Ended  bool               `json:"ended,omitempty"`
 	Hold   *bellhop.Hold      `json:"hold,omitempty"`
+	// Approval, unless absent, must be given first.
+	Approval *bellhop.Approval `json:"approval,omitempty"`
 }
 
 // status is bellhop.Status.
@@ -147,12 +149,14 @@ type answer struct {
 	Text      string                 `json:"text,omitempty"`
 	Holds     []bellhop.Hold         `json:"holds,omitempty"`
 	Why       *run                   `json:"why,omitempty"`
+	Decided   *run                   `json:"decided,omitempty"`
+	Question  *bellhop.Question      `json:"question,omitempty"`
 }
 
 func toAnswer(a bellhop.Answer) answer {
 	out := answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: toStatus(a.Status), Runs: toRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds,
+		Holds: a.Holds, Question: a.Question,
 	}
 	if a.Accepted != nil {
 		x := accepted(*a.Accepted)
@@ -162,13 +166,17 @@ func toAnswer(a bellhop.Answer) answer {
 		x := toRun(*a.Why)
 		out.Why = &x
 	}
+	if a.Decided != nil {
+		x := toRun(*a.Decided)
+		out.Decided = &x
+	}
 	return out
 }
 
 func (a answer) back() bellhop.Answer {
 	out := bellhop.Answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: a.Status.back(), Runs: fromRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds,
+		Holds: a.Holds, Question: a.Question,
 	}
 	if a.Accepted != nil {
 		x := bellhop.Accepted(*a.Accepted)
@@ -177,6 +185,10 @@ func (a answer) back() bellhop.Answer {
 	if a.Why != nil {
 		x := a.Why.back()
 		out.Why = &x
+	}
+	if a.Decided != nil {
+		x := a.Decided.back()
+		out.Decided = &x
 	}
 	return out
 }

@@ -1,0 +1,99 @@
+package bellhop
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Approve is a job's `approve:`: who must agree before a run of it may start.
+type Approve struct {
+	By     []string            `json:"by"`    // groups and names of principals
+	Count  int                 `json:"count"` // how many must agree; at least 1
+	Self   bool                `json:"self"`  // who asked may agree, too
+	Within time.Duration       `json:"within"`
+	When   map[string][]string `json:"when,omitempty"` // as in Rule: only runs with these arguments
+	// Notify are asked to decide: a person's name (alice), or a place of a chat
+	// (slack:C0123). Empty = where it was asked.
+	Notify []string `json:"notify,omitempty"`
+}
+
+// DefaultApproveWithin is how long a run waits for an approval when its job
+// does not say.
+const DefaultApproveWithin = time.Hour
+
+// Approval is what a held run waits for, and what was said of it. It is bound
+// to one run, whose definition and arguments never change.
+type Approval struct {
+	By      []string  `json:"by"`
+	Count   int       `json:"count"`
+	Self    bool      `json:"self,omitempty"`
+	Expires time.Time `json:"expires"`
+	Votes   []Vote    `json:"votes,omitempty"` // in the order in which they came
+	// Notify were asked to decide (ReportApproval), and are told of the
+	// decision (ReportDecided). N of each is -1.
+	Notify []Ask `json:"notify,omitempty"`
+}
+
+// Vote is what one approver said.
+type Vote struct {
+	Principal string    `json:"principal"`
+	Identity  string    `json:"identity"`
+	Approve   bool      `json:"approve"` // false: denied
+	Reason    string    `json:"reason,omitempty"`
+	At        time.Time `json:"at"`
+}
+
+// Approvers returns who agreed, in order.
+func (a *Approval) Approvers() []string {
+	var names []string
+	for _, v := range a.Votes {
+		if v.Approve {
+			names = append(names, v.Principal)
+		}
+	}
+	return names
+}
+
+// Voting is one vote on its way to the store.
+type Voting struct {
+	Key  string // of the invocation; the same again gives the same answer
+	Run  RunID
+	Vote Vote
+	// Audit, unless nil, is written in the same change when the vote counts.
+	Audit *AuditRecord
+}
+
+// ApprovalDigest stands for exactly what a run will do: the run itself, the
+// definition of its job and its arguments; 32 hex digits. A button that
+// approves carries it, so that it approves nothing else.
+func (r *Run) ApprovalDigest() string {
+	args, err := json.Marshal(r.Args)
+	if err != nil { // texts and lists of them
+		panic("bellhop: arguments that can't be written as JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%s", r.ID, r.Digest, args))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Approvals decides of held runs (RunSpec.Approval).
+type Approvals interface {
+	// Vote adds a vote to a held run, in one change with what follows: with
+	// the last approval that was missing, the run waits from then on (its
+	// start, when that has passed, stays as it was); a denial ends it as
+	// Cancelled, verdict Aborted, with the reason "denied by NAME" and, if
+	// any, ": REASON". Every ask that is not withdrawn and every Notify is
+	// told: ReportDecided when the run waits now, ReportOutcome to the asks and
+	// ReportDecided to Notify when it was denied. It returns the run as it
+	// stands then. A run that is not held, whose approval has expired at
+	// Vote.At, or on which the principal has voted already is a Conflict that
+	// says so, and by whom it was decided.
+	Vote(ctx context.Context, v Voting) (Run, error)
+	// Lapse ends up to n held runs whose approval has expired by now, as
+	// Cancelled with verdict Aborted and the given reason; told as a denial
+	// is. next is when the next one expires, zero when there is none.
+	Lapse(ctx context.Context, now time.Time, n int, reason string) (gone []RunID, next time.Time, err error)
+}
