@@ -1,6 +1,9 @@
 package bellhop
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Event is one thing that a source received. A source fills it and hands it
 // over; it never authorises, runs or answers on its own.
@@ -31,6 +34,15 @@ type Person struct {
 	// guest, a bot, a member of another organisation, a deactivated account.
 	// Such a person is never internal and in no group.
 	Outside bool
+	// Channel is where they speak, by its id; "" = in no channel (a direct
+	// message, a connection).
+	Channel string
+}
+
+// Source returns the name of the source that knows the person.
+func (p Person) Source() string {
+	source, _, _ := strings.Cut(p.Identity, ":")
+	return source
 }
 
 // Principal returns the name that records keep.

@@ -227,6 +227,17 @@ type Entry struct {
 	Pos      Position
 }
 
+// Title names the entry for people: what is said, as the configuration has it.
+func (e *Entry) Title() string {
+	switch {
+	case e.Pattern != "":
+		return e.Service + " `" + e.Pattern + "`"
+	case e.Regex != "":
+		return e.Service + " /" + e.Regex + "/"
+	}
+	return e.Service + " " + e.Name
+}
+
 // Service is a named group in the configuration.
 type Service struct {
 	Name        string

@@ -18,7 +18,8 @@ const (
 type Question struct {
 	ID      string       `json:"id"` // of the question; in a form it says which one is answered
 	Kind    QuestionKind `json:"kind"`
-	Text    string       `json:"text"` // as it is asked: "Which env? One of staging, production."
+	Text    string       `json:"text"`  // as it is asked: "Which env? One of staging, production."
+	Plain   string       `json:"plain"` // as it is told where nothing can be answered: "env is missing: write ..."
 	Param   string       `json:"param,omitempty"`
 	Code    string       `json:"code,omitempty"`
 	Command string       `json:"command"` // as it is shown: "deploys deploy [env]"

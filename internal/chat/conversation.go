@@ -64,6 +64,7 @@ type Conversation struct {
 	live atomic.Int32 // runs whose output is shown now, as it is made
 
 	wg      sync.WaitGroup
+	once    bool          // there is no second line, so nothing can be asked back
 	lost    chan struct{} // closed when no more reports will come
 	lostErr error
 
@@ -99,6 +100,7 @@ func New(d Desk, opt Options) *Conversation {
 // Once asks one line, shows live output and the outcome, and returns the exit
 // status. When ctx ends first, the run goes on, and Err says how to see it.
 func (c *Conversation) Once(ctx context.Context, text string) int {
+	c.once = true
 	stop := c.start(ctx)
 	defer stop()
 	return c.turn(ctx, text)
@@ -222,6 +224,9 @@ func (c *Conversation) ask(ctx context.Context, text string) (bellhop.Answer, *o
 	a, err := c.desk.Ask(ctx, c.opt.NewKey(), text)
 	if err != nil {
 		return a, nil, err
+	}
+	if a.Question != nil && c.once {
+		return a, nil, bellhop.Errorf(bellhop.Invalid, "%s", a.Question.Plain)
 	}
 	for _, cancelled := range a.Cancelled {
 		if cancelled.Effect == bellhop.CancelWithdrawn {

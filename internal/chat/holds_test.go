@@ -118,7 +118,7 @@ func TestStatusTellsReasonsAndHolds(t *testing.T) {
   00002a deploys deploy, until 14:04:00 (in 55 s), delayed, asked by bob
   00002b deploys deploy, until 14:03:15 (in 10 s), again after: exit status 3, asked by bob
   00002c deploys deploy, behind 000026, asked by bob
-  00002d deploys deploy, until it is approved, asked by bob
+  00002d deploys deploy, to be approved, asked by bob
   00002e deploys deploy, suppressed until today 14:33:05 by bob^[, asked by bob
   00002f deploys deploy, paused since yesterday 09:12 by carol, asked by bob
   00002m deploys deploy, paused since yesterday 09:12 by carol (and 1 more), asked by bob

@@ -34,8 +34,18 @@ type Shown struct {
 // With `on: change`, a success after a success and a failure after a failure
 // are silent; errors, cancellations and timeouts never are.
 func WriteOutcome(ctx context.Context, to Outlets, d Desk, r bellhop.Report, shown Shown) error {
-	if r.Kind == bellhop.ReportRetried {
+	switch r.Kind {
+	case bellhop.ReportRetried:
 		return say(to.Notes, to.Style.retriedText(r))
+	case bellhop.ReportApproval:
+		return say(to.Out, to.Style.ApprovalText(r.Run))
+	case bellhop.ReportDecided:
+		return say(to.Notes, to.Style.DecidedText(r.Run))
+	}
+	if text := to.Style.SignedText(r.Run); text != "" {
+		if err := say(to.Notes, text); err != nil {
+			return err
+		}
 	}
 	for _, w := range r.Run.Warnings {
 		if err := say(to.Notes, to.Style.paint(yellow, fmt.Sprintf("warning: %s (%s)", Clean(w), r.Run.ID))); err != nil {
@@ -64,6 +74,9 @@ func WriteOutcome(ctx context.Context, to Outlets, d Desk, r bellhop.Report, sho
 // WriteAway tells a report that nobody has read. Unlike one that was waited
 // for, it says which run it is of and when that ended.
 func WriteAway(ctx context.Context, to Outlets, d Desk, r bellhop.Report) error {
+	if r.Kind == bellhop.ReportApproval || r.Kind == bellhop.ReportDecided {
+		return WriteOutcome(ctx, to, d, r, Shown{})
+	}
 	s := to.Style
 	head := fmt.Sprintf("%s %s %s", r.Run.ID, jobName(r.Run), stateWord(r.Run.State))
 	if r.Run.Finished != nil {
@@ -289,6 +302,9 @@ func lastStderr(ctx context.Context, d Desk, r bellhop.Report) ([]string, error)
 		}
 		return nil
 	})
+	if bellhop.CodeOf(err) == bellhop.NotAllowed { // whoever is told of a failure need not be one who may read it all
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

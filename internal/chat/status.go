@@ -98,7 +98,7 @@ func (s Style) waitsFor(w bellhop.Wait, r bellhop.Run) string {
 	until := strings.TrimSpace(s.untilText(w))
 	switch w.Reason {
 	case bellhop.WaitApproval:
-		return "until it is approved"
+		return s.waitsForApproval(r.Approval)
 	case bellhop.WaitDelay:
 		return cmp.Or(until, "until later") + ", delayed"
 	case bellhop.WaitBackoff:

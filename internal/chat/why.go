@@ -78,7 +78,7 @@ func (s Style) endedHow(r bellhop.Run) string {
 func (s Style) waitsWhy(w bellhop.Wait, r bellhop.Run) string {
 	switch w.Reason {
 	case bellhop.WaitApproval:
-		return "waits until it is approved"
+		return "waits " + s.waitsForApproval(r.Approval)
 	case bellhop.WaitDelay:
 		return "waits" + s.untilText(w) + ": it was asked for with a delay"
 	case bellhop.WaitBackoff:

@@ -28,7 +28,7 @@ func TestWhyText(t *testing.T) {
 		run  bellhop.Run
 		want string
 	}{
-		"held":               {run(bellhop.Held, nil), "waits until it is approved."},
+		"held":               {run(bellhop.Held, nil), "waits to be approved."},
 		"delay":              {waits(bellhop.Wait{Reason: bellhop.WaitDelay, Until: now.Add(55 * time.Second)}), "waits until 14:04:00 (in 55 s): it was asked for with a delay."},
 		"backoff":            {waits(bellhop.Wait{Reason: bellhop.WaitBackoff, Until: now.Add(10 * time.Second), After: "exit status 3"}), "waits until 14:03:15 (in 10 s) to be tried again: exit status 3."},
 		"suppressed":         {waits(bellhop.Wait{Reason: bellhop.WaitSuppressed, Until: openNow.Until, Hold: &openNow}), "waits: it is suppressed until today 14:33:05, by bob^[.\nTo take it back: bellhop unsuppress 12"},

@@ -27,6 +27,10 @@ type Style struct {
 // AnswerText words an answer. It is "" for ActionLogs: there is only output.
 func (s Style) AnswerText(a bellhop.Answer) string {
 	switch {
+	case a.Question != nil:
+		return s.QuestionText(*a.Question)
+	case a.Decided != nil:
+		return s.DecidedText(*a.Decided)
 	case a.Accepted != nil:
 		return s.Receipt(*a.Accepted)
 	case a.Status != nil:
@@ -68,6 +72,10 @@ func (s Style) Receipt(a bellhop.Accepted) string {
 	fmt.Fprintf(&b, "%s: %s", a.Run, Clean(a.Job))
 	if a.Ended {
 		b.WriteString(", has ended already")
+		return b.String()
+	}
+	if a.Approval != nil {
+		b.WriteString(", waits " + s.waitsForApproval(a.Approval))
 		return b.String()
 	}
 	if a.Hold != nil { // it lasts, or nobody knows how long; the rest matters less

@@ -24,6 +24,7 @@ func (b *builder) command(s *bellhop.Service, raw commandRaw, good map[string]bo
 
 		MaxDelay: b.positive("max_delay", raw.MaxDelay, 0),
 		OnRepeat: bellhop.OnRepeat(raw.OnRepeat.or("")),
+		Confirm:  bellhop.Confirm(raw.Confirm.or("")),
 	}
 	if raw.Priority.good() {
 		en.Priority = &raw.Priority.val
@@ -35,6 +36,11 @@ func (b *builder) command(s *bellhop.Service, raw commandRaw, good map[string]bo
 		}
 	}
 	b.commandJob(s, raw, &en, good)
+	if j, ok := s.Job(en.Job); ok && good[j.Name] {
+		en.Allow = b.rules(raw.Allow, j.Param)
+	} else if !raw.Job.isSet() {
+		en.Allow = b.rules(raw.Allow, nil)
+	}
 	en.Name = raw.Name.val
 	if raw.Name.isSet() {
 		b.checkName("command", en.Name, raw.Name.at)
@@ -89,7 +95,7 @@ func (b *builder) repeatKeys(raw commandRaw, action string) {
 		for _, k := range []struct {
 			key string
 			at  at
-		}{{"delay", raw.Delay.at}, {"max_delay", raw.MaxDelay.at}, {"on_repeat", raw.OnRepeat.at}, {"priority", raw.Priority.at}} {
+		}{{"delay", raw.Delay.at}, {"max_delay", raw.MaxDelay.at}, {"on_repeat", raw.OnRepeat.at}, {"priority", raw.Priority.at}, {"confirm", raw.Confirm.at}} {
 			if k.at.isSet() {
 				b.fault(k.at, "%s does not go with action: %s, which acts at once; remove it", k.key, action)
 			}

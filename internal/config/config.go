@@ -139,7 +139,11 @@ func (c *Config) Digest() string {
 // 32 hex digits. The places in files do not count, nor do folders, so that
 // servers with the same configuration agree.
 func catalogDigest(cat *bellhop.Catalog, timezone string) string {
-	type job struct{ Digest, Help string }
+	type job struct {
+		Digest, Help string
+		Allow        []bellhop.Rule
+		Approve      *bellhop.Approve
+	}
 	type service struct {
 		bellhop.Service
 		Jobs []job
@@ -149,7 +153,7 @@ func catalogDigest(cat *bellhop.Catalog, timezone string) string {
 		plain := service{Service: s}
 		plain.Service.Jobs, plain.Pos = nil, bellhop.Position{}
 		for _, j := range s.Jobs {
-			plain.Jobs = append(plain.Jobs, job{j.Digest(), j.Help})
+			plain.Jobs = append(plain.Jobs, job{j.Digest(), j.Help, j.Allow, j.Approve})
 		}
 		plain.Entries = slices.Clone(s.Entries)
 		for i := range plain.Entries {
@@ -157,7 +161,7 @@ func catalogDigest(cat *bellhop.Catalog, timezone string) string {
 		}
 		services = append(services, plain)
 	}
-	return digest([]any{cat.Bot, timezone, cat.Keep, cat.Keep.MaxOutput, services})
+	return digest([]any{cat.Bot, timezone, cat.Keep, cat.Keep.MaxOutput, services, cat.Access})
 }
 
 func digest(plain any) string {

@@ -33,12 +33,8 @@ func (b *builder) follows(s *bellhop.Service, raw dict[jobRaw], good map[string]
 func (b *builder) onFailure(s *bellhop.Service, j *bellhop.Job, raw onFailureRaw, good map[string]bool) bellhop.OnFailure {
 	of := bellhop.OnFailure{Job: raw.Job.val}
 	for _, t := range raw.Notify.items {
-		switch err := bellhop.CheckName("person", t.val); {
-		case !t.good():
-		case strings.Contains(t.val, ":"):
-			b.fault(t.at, "notify: %s is not a person's name; no chat of this version of Bellhop can be told without being asked: write a name such as alice, who finds it at the next connection", shorten(t.val))
-		case err != nil:
-			b.fault(t.at, "notify: %v", err)
+		switch {
+		case !t.good() || !b.notify(t):
 		case slices.Contains(of.Notify, t.val):
 			b.fault(t.at, "notify: %s stands there twice", shorten(t.val))
 		default:

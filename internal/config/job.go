@@ -39,6 +39,10 @@ func (b *builder) job(service string, e entry[jobRaw], env map[string]string, di
 	}
 	ok, err := b.compile(&j, e, dir)
 	b.concurrency(raw.Concurrency, &j, ok)
+	if ok {
+		j.Allow = b.rules(raw.Allow, j.Param)
+		j.Approve = b.approve(raw.Approve, &j, raw.ScriptURL.isSet() && !raw.SHA256.isSet())
+	}
 	return j, ok, err
 }
 

@@ -30,9 +30,9 @@ func unknownKey(key string, fields []field, c *scope) string {
 // planned reports whether key is one that the design announces.
 func planned(key string) bool {
 	switch key {
-	case "web", "people", "schedules", "webhooks", "brokers", "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
+	case "web", "schedules", "webhooks", "brokers", "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
 		"report_to", "refuse", "hear", "thread", "result", "steps",
-		"labels", "function", "container", "process", "plugin", "node", "approve", "when", "missed", "overlap":
+		"labels", "function", "container", "process", "plugin", "node", "when", "missed", "overlap":
 		return true
 	}
 	return false

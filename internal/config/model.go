@@ -23,6 +23,8 @@ type fileRaw struct {
 	Grace    span             `yaml:"grace" def:"30s" doc:"How long running jobs may go on when the server is stopped."`
 	Runner   runnerRaw        `yaml:"runner" doc:"Limits of this server."`
 	Log      logRaw           `yaml:"log" doc:"What is logged and how."`
+	People   dict[personRaw]  `yaml:"people" item:"person" doc:"Who is internal: by name, with groups and how each chat knows them."`
+	Access   accessRaw        `yaml:"access" doc:"Who may do what, for the file as a whole."`
 	Chats    dict[chatRaw]    `yaml:"chats" item:"chat" doc:"Where people ask. The key is a name of your own."`
 	Services dict[serviceRaw] `yaml:"services" item:"service" doc:"What can be asked for."`
 }
@@ -64,7 +66,8 @@ type chatRaw struct {
 type serviceRaw struct {
 	at
 	Description text             `yaml:"description" mode:"plain" doc:"One line for help."`
-	Restricted  flag             `yaml:"restricted" def:"false" doc:"Only listed people may use it."`
+	Restricted  flag             `yaml:"restricted" def:"false" doc:"Only internal people may use it: those in people:, or without that section those whose key is listed."`
+	Allow       list[ruleRaw]    `yaml:"allow" item:"rule" doc:"Instead of restricted: rules of who may use it. The first that matches decides."`
 	Prefix      text             `yaml:"prefix" enum:"none" doc:"none: commands are said without the service's name."`
 	Dir         text             `yaml:"dir" doc:"Where jobs run. Default: workspace/SERVICE."`
 	Env         dict[envRaw]     `yaml:"env" item:"variable" doc:"Environment variables for all jobs."`
@@ -94,6 +97,8 @@ type jobRaw struct {
 	ScriptURL   text               `yaml:"script_url" doc:"A file that is fetched before every run and put on its PATH."`
 	SHA256      text               `yaml:"sha256" doc:"What the fetched file must hash to: 64 hex digits."`
 	Help        text               `yaml:"help" mode:"plain" doc:"One line for help."`
+	Allow       list[ruleRaw]      `yaml:"allow" item:"rule" doc:"Who of those that may use the service may have it done. The first rule that matches decides."`
+	Approve     approveRaw         `yaml:"approve" doc:"Who must agree before a run may start."`
 }
 
 type retriesRaw struct {
@@ -115,7 +120,7 @@ type followRaw struct {
 
 type onFailureRaw struct {
 	at
-	Notify several[text] `yaml:"notify" item:"notify" doc:"Who is told as well: a person's name, or a list of them."`
+	Notify several[text] `yaml:"notify" item:"notify" doc:"Who is told as well: a person's name, a place of a chat such as slack:#ops, or a list of them."`
 	Job    text          `yaml:"job" doc:"A job of the same service that follows a failure."`
 	Args   dict[literal] `yaml:"args" item:"argument" doc:"Its arguments, in which {name} stands for an argument of the run that failed."`
 }
@@ -158,6 +163,8 @@ type commandRaw struct {
 	MaxDelay span          `yaml:"max_delay" doc:"How far repeats may push the start back, from when the run was made. Default: without end."`
 	OnRepeat text          `yaml:"on_repeat" enum:"merge,queue,reject" def:"merge" doc:"When the same is asked for already: merge joins what waits, queue makes another run, reject refuses."`
 	Priority digit         `yaml:"priority" doc:"Instead of the job's: 0 to 9, and 9 goes first."`
+	Allow    list[ruleRaw] `yaml:"allow" item:"rule" doc:"Who of those that may have the job done may use this command. The first rule that matches decides."`
+	Confirm  text          `yaml:"confirm" enum:"yes,code" doc:"What is asked back before: yes or no, or a short code to type."`
 }
 
 // The key that is meant when a text stands in the mapping's place.

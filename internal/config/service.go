@@ -10,22 +10,28 @@ import (
 // executorShell carries out jobs that have `run`.
 const executorShell = "shell"
 
-func (b *builder) service(e entry[serviceRaw], bot string) (bellhop.Service, error) {
+func (b *builder) service(e entry[serviceRaw], cat *bellhop.Catalog) (bellhop.Service, error) {
 	raw := e.val
 	if b.checkName("service", e.name, e.key) {
 		switch {
 		case bellhop.Reserved(e.name):
 			b.fault(e.key, "service %q: that word is one of Bellhop's own, or reserved for a coming one; choose another name", e.name)
-		case e.name == strings.ToLower(bot):
+		case e.name == strings.ToLower(cat.Bot):
 			b.fault(e.key, "service %q has the bot's name; choose another name", e.name)
 		}
 	}
 	s := bellhop.Service{
 		Name:        e.name,
 		Description: raw.Description.val,
-		Restricted:  raw.Restricted.val,
+		Restricted:  raw.Restricted.val || !raw.Restricted.isSet() && cat.Access.DenyByDefault,
 		NoPrefix:    raw.Prefix.isSet(),
 		Pos:         e.key.pos(),
+	}
+	if raw.Restricted.isSet() {
+		s.RestrictedPos = raw.Restricted.pos()
+	}
+	if raw.Restricted.val && raw.Allow.isSet() {
+		b.fault(raw.Restricted.at, "restricted: true and allow: both say who may use the service; remove restricted (a rule {group: internal} says the same)")
 	}
 	where := spans{jobs: map[string]stretch{}}
 	good := map[string]bool{} // jobs without a fault in what they run
@@ -40,6 +46,7 @@ func (b *builder) service(e entry[serviceRaw], bot string) (bellhop.Service, err
 		s.Jobs = append(s.Jobs, j)
 	}
 	b.follows(&s, raw.Jobs, good)
+	s.Allow = b.rules(raw.Allow, anyParam(&s))
 	names := map[string]at{}
 	for _, c := range raw.Commands.items {
 		en := b.command(&s, c, good)
@@ -54,6 +61,23 @@ func (b *builder) service(e entry[serviceRaw], bot string) (bellhop.Service, err
 	}
 	b.spans = append(b.spans, where)
 	return s, nil
+}
+
+// anyParam finds a parameter in any job of a service. Jobs that differ in its
+// type have its values compared as texts.
+func anyParam(s *bellhop.Service) func(string) (bellhop.Param, bool) {
+	return func(name string) (found bellhop.Param, ok bool) {
+		for i := range s.Jobs {
+			p, has := s.Jobs[i].Param(name)
+			if has && ok && p.Type != found.Type {
+				return bellhop.Param{Name: name}, true
+			}
+			if has {
+				found, ok = p, true
+			}
+		}
+		return found, ok
+	}
 }
 
 // env adds variables to those of an outer place.

@@ -20,6 +20,7 @@ type builder struct {
 	spans []spans // by service
 	// harmless holds faults that leave the rest of their command as it is.
 	harmless map[bellhop.Position]bool
+	known    known // what rules may name
 }
 
 // config returns an error only when a compiler is missing, a fault of the
@@ -36,6 +37,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		Chats:    b.chats(raw.Chats),
 		Catalog:  &bellhop.Catalog{Bot: b.bot(raw.Bot), Keep: b.keep(raw.Keep)},
 	}
+	cfg.Catalog.Access = b.access(raw, cfg.Chats)
 	if raw.Timezone.good() {
 		cfg.Catalog.Zone = cfg.Location
 	}
@@ -49,7 +51,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		cfg.Grace = raw.Grace.val
 	}
 	for _, e := range raw.Services.items {
-		s, err := b.service(e, cfg.Catalog.Bot)
+		s, err := b.service(e, cfg.Catalog)
 		if err != nil {
 			return nil, err
 		}

@@ -2,55 +2,78 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
 )
 
-// May is the gate: nil when the person may have something done in the service,
-// else NotAllowed. A service that the configuration does not have any more is
-// treated as restricted.
-func (e *Engine) May(p bellhop.Person, service string) error {
-	if p.Listed {
+// Sees reports whether a person may use a service (entry nil), or one of its
+// commands with some arguments at least: what help and completion go by.
+func (e *Engine) Sees(ctx context.Context, p bellhop.Person, service string, entry *bellhop.Entry) bool {
+	r := request{service: service, maybe: true, entry: entry}
+	if entry != nil {
+		r.job, r.args = entry.Job, entry.Args
+	}
+	return e.decide(ctx, e.Identify(p), r).Allowed
+}
+
+// refusal makes the error of a decision; nil when it allows.
+func refusal(d bellhop.Decision) error {
+	if d.Allowed {
 		return nil
 	}
-	s, ok := e.active.Load().Service(service)
-	if ok && !s.Restricted {
-		return nil
+	return bellhop.Errorf(bellhop.NotAllowed, "%s", d.Reason)
+}
+
+// ofRun is what is asked of the gate about a run that is there: whether the
+// person may have that job done with those arguments.
+func ofRun(run *bellhop.Run) request {
+	args := run.Args
+	if args == nil {
+		args = bellhop.Args{}
 	}
-	return bellhop.Errorf(bellhop.NotAllowed,
-		"%s is restricted: %s may not use it. People whose key is in authorized_keys may, and who runs the server", service, p.Principal())
+	return request{service: run.Service, job: run.Job, args: args}
 }
 
 // mayTouch is nil when the person may see and change the run: entitled to its
 // job, or one who asked for it.
-func (e *Engine) mayTouch(ctx context.Context, p bellhop.Person, run bellhop.Run) error {
-	denied := e.May(p, run.Service)
-	if denied == nil {
-		return nil
+func (e *Engine) mayTouch(ctx context.Context, who bellhop.Principal, run *bellhop.Run) (bellhop.Decision, error) {
+	d := e.decide(ctx, who, ofRun(run))
+	if d.Allowed {
+		return d, nil
 	}
 	asks, err := e.store.Records.Asks(ctx, run.ID)
 	if err != nil {
-		return err
+		return d, err
 	}
-	for _, a := range asks {
-		if a.Principal == p.Principal() {
-			return nil
-		}
+	if slices.ContainsFunc(asks, func(a bellhop.Ask) bool { return a.Principal == who.Principal() || a.Identity == who.Identity }) {
+		return bellhop.Decision{Allowed: true, Rule: "asked for it"}, nil
 	}
-	return denied
+	if run.Approval != nil && e.mayVote(ctx, who, run.Approval, false) {
+		return bellhop.Decision{Allowed: true, Rule: "may approve it"}, nil
+	}
+	return d, refusal(d)
 }
 
 // redact hides what the person may not see of runs: their arguments, and what
 // may tell of them or of the output.
-func (e *Engine) redact(p bellhop.Person, runs []bellhop.Run) []bellhop.Run {
+func (e *Engine) redact(ctx context.Context, p bellhop.Person, runs []bellhop.Run) []bellhop.Run {
+	who := e.Identify(p)
 	for i := range runs {
 		r := &runs[i]
-		if r.AskedBy == p.Principal() || e.May(p, r.Service) == nil {
+		of := ofRun(r)
+		of.many = true
+		if r.AskedBy == who.Principal() || e.decide(ctx, who, of).Allowed || r.Approval != nil && e.mayVote(ctx, who, r.Approval, true) {
 			continue
 		}
 		r.Args, r.Error, r.Origin = nil, "", bellhop.Origin{}
 		r.Result, r.Warnings = nil, nil
+		if r.Approval != nil {
+			a := *r.Approval
+			a.Notify, a.Votes = nil, nil
+			r.Approval = &a
+		}
 		if r.Wait != nil {
 			w := *r.Wait
 			w.After = ""
@@ -66,20 +89,40 @@ func (e *Engine) redact(p bellhop.Person, runs []bellhop.Run) []bellhop.Run {
 
 // redactHolds hides the arguments of what keeps runs back in services that the
 // person may not use.
-func (e *Engine) redactHolds(p bellhop.Person, holds []bellhop.Hold) []bellhop.Hold {
+func (e *Engine) redactHolds(ctx context.Context, p bellhop.Person, holds []bellhop.Hold) []bellhop.Hold {
+	who := e.Identify(p)
 	for i := range holds {
-		if e.May(p, holds[i].Service) != nil {
+		if !e.decide(ctx, who, request{service: holds[i].Service, job: holds[i].Job, args: holds[i].Args, many: true}).Allowed {
 			holds[i].Args = nil
 		}
 	}
 	return holds
 }
 
-// MayManage is nil when the person may change the configuration and copy the
-// store: so far, who runs the server.
-func (e *Engine) MayManage(p bellhop.Person) error {
-	if p.Listed && strings.HasPrefix(p.Identity, "local:") {
-		return nil
+// MayManage is nil when the person is an admin: may change the configuration,
+// secrets and tokens, read the audit trail, copy the store and pause what
+// others do.
+func (e *Engine) MayManage(ctx context.Context, p bellhop.Person) error {
+	return refusal(e.admin(ctx, e.Identify(p)))
+}
+
+func (e *Engine) admin(ctx context.Context, who bellhop.Principal) bellhop.Decision {
+	if who.Listed && strings.HasPrefix(who.Identity, "local:") {
+		return bellhop.Decision{Allowed: true, Rule: "runs the server"}
 	}
-	return bellhop.Errorf(bellhop.NotAllowed, "only the user that runs the server may do this, not %s", p.Principal())
+	admins := e.active.Load().Access.Admins
+	none := bellhop.Decision{
+		Rule:   "no admin",
+		Reason: "only an admin may do this, not " + who.Principal() + ": the user that runs the server, or whom access.admins names",
+	}
+	if len(admins) == 0 {
+		return none
+	}
+	d := level(&groups{e: e, ctx: ctx, who: who}, admins, "access.admins", "this", nil, request{})
+	if !d.Allowed {
+		none.Pos = d.Pos
+		return none
+	}
+	d.Rule = strings.Replace(d.Rule, "allow rule", "rule", 1)
+	return d
 }

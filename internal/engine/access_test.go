@@ -21,10 +21,12 @@ func TestTheGate(t *testing.T) {
 	}
 	_, err = h.do(alice, ask("example", "nothing", "a"))
 	wantCode(t, err, bellhop.NotFound)
-	wantCode(t, h.May(guest, "gone"), bellhop.NotAllowed)
-	wantCode(t, h.MayManage(alice), bellhop.NotAllowed)
-	wantCode(t, h.MayManage(bellhop.Person{Identity: "local:root"}), bellhop.NotAllowed)
-	if err := h.MayManage(owner); err != nil {
+	if h.Sees(t.Context(), guest, "gone", nil) {
+		t.Error("a guest sees a service that is gone")
+	}
+	wantCode(t, h.MayManage(t.Context(), alice), bellhop.NotAllowed)
+	wantCode(t, h.MayManage(t.Context(), bellhop.Person{Identity: "local:root"}), bellhop.NotAllowed)
+	if err := h.MayManage(t.Context(), owner); err != nil {
 		t.Error(err)
 	}
 }

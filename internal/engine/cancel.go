@@ -7,7 +7,7 @@ import (
 )
 
 // cancel ends one run, or takes out a job's waiting ones.
-func (e *Engine) cancel(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.CancelledRun, error) {
+func (e *Engine) cancel(ctx context.Context, inv *ask) ([]bellhop.CancelledRun, error) {
 	if err := checkKey(inv.Key); err != nil {
 		return nil, err
 	}
@@ -19,16 +19,29 @@ func (e *Engine) cancel(ctx context.Context, inv *bellhop.Invocation) ([]bellhop
 		if err != nil {
 			return nil, err
 		}
-		if err := e.mayTouch(ctx, inv.Person, run); err != nil {
-			return nil, err
+		inv.Service, inv.Job = run.Service, run.Job
+		d, err := e.mayTouch(ctx, inv.who, &run)
+		if err != nil {
+			return nil, e.refused(ctx, inv, d, err)
 		}
 		c.Run, c.Running = inv.Run, true
-		c.All = e.May(inv.Person, run.Service) == nil
+		if d = e.decide(ctx, inv.who, ofRun(&run)); !d.Allowed {
+			d = bellhop.Decision{Allowed: true, Rule: "asked for it"}
+		} else {
+			c.All = true
+		}
+		if err := e.note(ctx, inv, d); err != nil {
+			return nil, err
+		}
 	} else {
 		if _, err := e.active.Load().offer(inv.Service, inv.Job); err != nil {
 			return nil, err
 		}
-		if err := e.May(inv.Person, inv.Service); err != nil {
+		d, err := e.allow(ctx, inv, e.requestOf(inv))
+		if err != nil {
+			return nil, err
+		}
+		if err := e.note(ctx, inv, d); err != nil {
 			return nil, err
 		}
 		c.Service, c.Job, c.Args, c.Running, c.All = inv.Service, inv.Job, inv.Args, inv.Running, true

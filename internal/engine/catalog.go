@@ -17,7 +17,10 @@ import (
 // catalog is an activated configuration, with what every ask needs at hand.
 type catalog struct {
 	*bellhop.Catalog
-	jobs map[jobName]*offer
+	services map[string]*bellhop.Service
+	jobs     map[jobName]*offer
+	entries  map[jobName]*bellhop.Entry // by the names of service and entry
+	people   map[string]*bellhop.Member // by identity
 }
 
 type jobName struct{ service, job string }
@@ -30,12 +33,24 @@ type offer struct {
 	digest string
 	names  []string // of its parameters, sorted
 	alike  bool     // some entry rejects what is asked for already
+
+	entries []*bellhop.Entry // that ask for its runs
 }
 
 func newCatalog(cat *bellhop.Catalog) *catalog {
-	c := &catalog{Catalog: cat, jobs: make(map[jobName]*offer)}
+	c := &catalog{
+		Catalog: cat, services: make(map[string]*bellhop.Service), jobs: make(map[jobName]*offer),
+		entries: make(map[jobName]*bellhop.Entry), people: make(map[string]*bellhop.Member),
+	}
+	for i := range cat.Access.People {
+		m := &cat.Access.People[i]
+		for _, identity := range m.Identities {
+			c.people[identity] = m
+		}
+	}
 	for i := range cat.Services {
 		s := &cat.Services[i]
+		c.services[s.Name] = s
 		for j := range s.Jobs {
 			job := &s.Jobs[j]
 			o := &offer{job: job, title: s.Name + " " + job.Name, lane: s.Name + "/" + job.Name, digest: job.Digest()}
@@ -45,10 +60,15 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 			slices.Sort(o.names)
 			c.jobs[jobName{s.Name, job.Name}] = o
 		}
-		for _, entry := range s.Entries {
-			if o := c.jobs[jobName{s.Name, entry.Job}]; o != nil && entry.OnRepeat == bellhop.OnRepeatReject {
-				o.alike = true
+		for k := range s.Entries {
+			entry := &s.Entries[k]
+			c.entries[jobName{s.Name, entry.Name}] = entry
+			o := c.jobs[jobName{s.Name, entry.Job}]
+			if o == nil || entry.Action != bellhop.ActionRun {
+				continue
 			}
+			o.entries = append(o.entries, entry)
+			o.alike = o.alike || entry.OnRepeat == bellhop.OnRepeatReject
 		}
 	}
 	return c

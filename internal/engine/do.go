@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -13,24 +14,28 @@ const maxKey = 512
 // When it returns an Answer, what that says is durable.
 func (e *Engine) Do(ctx context.Context, inv bellhop.Invocation) (bellhop.Answer, error) {
 	answer := bellhop.Answer{Action: inv.Action}
+	a := &ask{Invocation: &inv, who: e.Identify(inv.Person)}
+	inv.Person = a.who.Person
 	var err error
 	switch inv.Action {
 	case bellhop.ActionRun:
-		answer.Accepted, err = e.submit(ctx, &inv)
+		answer.Accepted, err = e.submit(ctx, a)
 	case bellhop.ActionRetry:
-		answer.Accepted, err = e.retry(ctx, &inv)
+		answer.Accepted, err = e.retry(ctx, a)
 	case bellhop.ActionCancel, bellhop.ActionCancelRun:
-		answer.Cancelled, err = e.cancel(ctx, &inv)
+		answer.Cancelled, err = e.cancel(ctx, a)
+	case bellhop.ActionApprove, bellhop.ActionDeny:
+		answer.Decided, err = e.vote(ctx, a)
 	case bellhop.ActionSuppress:
-		answer.Holds, err = e.suppress(ctx, &inv)
+		answer.Holds, err = e.suppress(ctx, a)
 	case bellhop.ActionPause:
-		answer.Holds, err = e.pause(ctx, &inv)
+		answer.Holds, err = e.pause(ctx, a)
 	case bellhop.ActionUnsuppress:
-		answer.Holds, err = e.release(ctx, &inv, bellhop.HoldSuppress)
+		answer.Holds, err = e.release(ctx, a, bellhop.HoldSuppress)
 	case bellhop.ActionResume:
-		answer.Holds, err = e.release(ctx, &inv, bellhop.HoldPause)
+		answer.Holds, err = e.release(ctx, a, bellhop.HoldPause)
 	default:
-		err = e.tell(ctx, &inv, &answer)
+		err = e.tell(ctx, a, &answer)
 	}
 	if err != nil {
 		return bellhop.Answer{}, err
@@ -38,8 +43,14 @@ func (e *Engine) Do(ctx context.Context, inv bellhop.Invocation) (bellhop.Answer
 	return answer, nil
 }
 
+// ask is an invocation on its way, and who it is from.
+type ask struct {
+	*bellhop.Invocation
+	who bellhop.Principal
+}
+
 // tell answers what changes nothing.
-func (e *Engine) tell(ctx context.Context, inv *bellhop.Invocation, answer *bellhop.Answer) (err error) {
+func (e *Engine) tell(ctx context.Context, inv *ask, answer *bellhop.Answer) (err error) {
 	switch inv.Action {
 	case bellhop.ActionSuppressions:
 		answer.Holds, err = e.suppressions(ctx, inv)
@@ -55,11 +66,14 @@ func (e *Engine) tell(ctx context.Context, inv *bellhop.Invocation, answer *bell
 		answer.Run = inv.Run
 		_, err = e.Run(ctx, inv.Person, inv.Run)
 	case bellhop.ActionWhy:
+		if inv.Run == 0 {
+			return bellhop.Errorf(bellhop.Internal, "`why` of a text is Explain's to answer")
+		}
 		var run bellhop.Run
 		run, err = e.Run(ctx, inv.Person, inv.Run)
 		answer.Why = &run
 	case bellhop.ActionWhoami:
-		answer.Text = e.whoami(inv.Person)
+		answer.Text = e.whoami(ctx, inv.who)
 	default:
 		err = bellhop.Errorf(bellhop.Internal, "the engine has no action %q", inv.Action)
 	}
@@ -77,12 +91,18 @@ func checkKey(key string) error {
 	return nil
 }
 
-func (e *Engine) whoami(p bellhop.Person) string {
-	text := "You are " + p.Principal()
-	if p.Principal() != p.Identity {
-		text += " (known as " + p.Identity + ")"
+func (e *Engine) whoami(ctx context.Context, who bellhop.Principal) string {
+	text := "You are " + who.Principal()
+	if who.Principal() != who.Identity {
+		text += " (known as " + who.Identity + ")"
 	}
-	if p.Listed {
+	if len(who.Groups) > 0 {
+		text += ", of " + strings.Join(who.Groups, ", ")
+	}
+	if e.admin(ctx, who).Allowed {
+		text += ", an admin"
+	}
+	if who.Internal {
 		return text + ", and may use restricted services."
 	}
 	return text + ", a guest: restricted services are closed to you."

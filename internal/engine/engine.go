@@ -27,6 +27,12 @@ type Options struct {
 	Server string
 	// Sweep is how often it looks for what is not to be kept any more; 0 = 1 h.
 	Sweep time.Duration
+	// Directory tells of groups that chats keep; nil = there are none.
+	Directory bellhop.Directory
+	// Reach are the names of chats that reach a person who is not connected.
+	Reach []string
+	// AuditKey is the key of the audit trail, 32 bytes; nil = no trail is kept.
+	AuditKey []byte
 	// Jitter returns a number in [0, 1) by which pauses are spread; nil = random.
 	Jitter func() float64
 }
@@ -43,6 +49,13 @@ type Engine struct {
 	every  time.Duration // between two sweeps
 	rand   func() float64
 
+	directory bellhop.Directory
+	reach     []string
+	auditKey  []byte
+	audited   bool // a trail is kept
+	begun     atomic.Bool
+	toldHead  int64 // Seq of the last head in the log; its loop's alone
+
 	active  atomic.Pointer[catalog]
 	only    atomic.Pointer[onlyRuns]
 	defs    definitions
@@ -54,6 +67,9 @@ type Engine struct {
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
+
+// headEvery is how often the end of the audit trail is written to the log.
+const headEvery = time.Minute
 
 // New returns an engine with an empty catalog.
 func New(o Options) *Engine {
@@ -78,6 +94,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		store: o.Store, bus: o.Bus, clock: o.Clock, log: o.Log, lease: o.Lease,
 		server: o.Server, every: o.Sweep, rand: o.Jitter,
+		directory: o.Directory, reach: o.Reach, auditKey: o.AuditKey, audited: o.AuditKey != nil,
 	}
 	e.active.Store(newCatalog(&bellhop.Catalog{}))
 	return e
@@ -87,7 +104,23 @@ func New(o Options) *Engine {
 // are judged by, and the store's newest. Runs already written keep the
 // definition they name.
 func (e *Engine) Activate(ctx context.Context, cat *bellhop.Catalog) error {
+	return e.ActivateFor(ctx, cat, bellhop.Person{})
+}
+
+// ActivateFor is Activate for a person who wanted it; the zero Person is the
+// server itself.
+func (e *Engine) ActivateFor(ctx context.Context, cat *bellhop.Catalog, p bellhop.Person) error {
+	if err := e.beginAudit(ctx); err != nil {
+		return err
+	}
 	next := newCatalog(cat)
+	err := e.Record(ctx, &bellhop.AuditRecord{
+		At: e.clock.Now(), Action: bellhop.AuditConfig, Principal: p.Principal(), Identity: p.Identity, Source: p.Source(),
+		Allowed: true, Detail: "configuration " + cat.Digest,
+	})
+	if err != nil {
+		return err
+	}
 	if err := e.store.Definitions.PutDefinitions(ctx, next.definitions()); err != nil {
 		return err
 	}
@@ -119,6 +152,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	e.repeat(ctx, e.lease/3, "looking for lost runs", e.Reap)
 	e.repeat(ctx, beatFor/3, "telling other servers of this one", e.beat)
+	if e.audited {
+		e.repeat(ctx, headEvery, "telling the log of the audit trail", e.tellHead)
+	}
 	e.stopped.Go(func() { e.expireLoop(ctx) })
 	if e.only.Load() == nil {
 		e.stopped.Go(func() { e.sweepLoop(ctx) })

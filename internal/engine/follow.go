@@ -41,6 +41,7 @@ func (e *Engine) addFollow(end *bellhop.Ending, key string, f bellhop.Follow, w 
 		if args, err = followArgs(o.job, f.Args, w.args); err == nil {
 			spec := o.spec(args, end.Now.Add(f.Delay))
 			spec.MergeKey = o.mergeKey(args)
+			spec.Approval = e.approval(o, args, end.Now)
 			end.Follow = append(end.Follow, spec)
 			return
 		}
@@ -96,7 +97,7 @@ func (e *Engine) addNotify(ctx context.Context, end *bellhop.Ending, names []str
 		asked := slices.ContainsFunc(asks, func(a bellhop.Ask) bool { return a.Principal == name && !a.Withdrawn })
 		told := slices.ContainsFunc(end.Notify, func(a bellhop.Ask) bool { return a.Principal == name })
 		if !asked && !told {
-			end.Notify = append(end.Notify, bellhop.Ask{N: -1, Principal: name, Identity: name, At: end.Now})
+			end.Notify = append(end.Notify, e.tellTo(name, end.Now)...)
 		}
 	}
 	return nil

@@ -14,8 +14,8 @@ import (
 )
 
 // suppress keeps the runs of a job or service from starting for a time.
-func (e *Engine) suppress(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.Hold, error) {
-	if err := e.mayHold(inv); err != nil {
+func (e *Engine) suppress(ctx context.Context, inv *ask) ([]bellhop.Hold, error) {
+	if err := e.mayHold(ctx, inv); err != nil {
 		return nil, err
 	}
 	now := e.clock.Now()
@@ -30,8 +30,8 @@ func (e *Engine) suppress(ctx context.Context, inv *bellhop.Invocation) ([]bellh
 
 // pause keeps the runs of a job or service from starting until somebody
 // resumes it. What is paused already stays so, by one hold.
-func (e *Engine) pause(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.Hold, error) {
-	if err := e.mayHold(inv); err != nil {
+func (e *Engine) pause(ctx context.Context, inv *ask) ([]bellhop.Hold, error) {
+	if err := e.mayHold(ctx, inv); err != nil {
 		return nil, err
 	}
 	now := e.clock.Now()
@@ -52,7 +52,7 @@ func (e *Engine) pause(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.
 // noteKey has the store know a key by which nothing was changed, so that it
 // changes nothing later either: it ends what is not there. A key that is known
 // already, since it made the hold, is left as it is.
-func (e *Engine) noteKey(ctx context.Context, inv *bellhop.Invocation, h bellhop.Hold, now time.Time) error {
+func (e *Engine) noteKey(ctx context.Context, inv *ask, h bellhop.Hold, now time.Time) error {
 	f := bellhop.HoldFilter{ID: h.ID, Kind: bellhop.HoldSuppress, Service: h.Service}
 	_, err := e.store.Holds.EndHolds(ctx, inv.Key, f, inv.Person.Principal(), now)
 	if bellhop.CodeOf(err) == bellhop.Unavailable {
@@ -61,7 +61,7 @@ func (e *Engine) noteKey(ctx context.Context, inv *bellhop.Invocation, h bellhop
 	return nil
 }
 
-func newHold(kind bellhop.HoldKind, inv *bellhop.Invocation, now time.Time) bellhop.Hold {
+func newHold(kind bellhop.HoldKind, inv *ask, now time.Time) bellhop.Hold {
 	h := bellhop.Hold{Kind: kind, Service: inv.Service, Job: inv.Job, By: inv.Person.Principal(), At: now}
 	if len(inv.Args) > 0 {
 		h.Args = inv.Args
@@ -83,7 +83,7 @@ func (e *Engine) putHold(ctx context.Context, key string, h bellhop.Hold) ([]bel
 
 // release ends windows or pauses: those made for the job, or for the service
 // as a whole, or one by its number. None to end is no error.
-func (e *Engine) release(ctx context.Context, inv *bellhop.Invocation, kind bellhop.HoldKind) ([]bellhop.Hold, error) {
+func (e *Engine) release(ctx context.Context, inv *ask, kind bellhop.HoldKind) ([]bellhop.Hold, error) {
 	if err := checkKey(inv.Key); err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (e *Engine) release(ctx context.Context, inv *bellhop.Invocation, kind bell
 	}
 	if inv.Hold == 0 {
 		f.Job = &inv.Job
-		if err := e.mayChange(inv); err != nil {
+		if err := e.mayChange(ctx, inv, inv.Args); err != nil {
 			return nil, err
 		}
 	} else if err := e.mayRelease(ctx, inv, kind, now); err != nil {
@@ -116,7 +116,7 @@ func (e *Engine) release(ctx context.Context, inv *bellhop.Invocation, kind bell
 // others tells whoever had nothing to end of the holds that the name does not
 // mean, though it may well have been thought to: those of single jobs, or of
 // the whole service. It is nil when there are none.
-func (e *Engine) others(ctx context.Context, inv *bellhop.Invocation, kind bellhop.HoldKind, now time.Time) error {
+func (e *Engine) others(ctx context.Context, inv *ask, kind bellhop.HoldKind, now time.Time) error {
 	there, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{Kind: kind, Service: inv.Service}, now)
 	if err != nil {
 		return notAccepted(err)
@@ -161,7 +161,7 @@ func target(service, job string) string {
 }
 
 // mayRelease is the gate for one hold by its number.
-func (e *Engine) mayRelease(ctx context.Context, inv *bellhop.Invocation, kind bellhop.HoldKind, now time.Time) error {
+func (e *Engine) mayRelease(ctx context.Context, inv *ask, kind bellhop.HoldKind, now time.Time) error {
 	there, err := e.store.Holds.Holds(ctx, bellhop.HoldFilter{ID: inv.Hold, Over: true}, now)
 	if err != nil {
 		return notAccepted(err)
@@ -174,9 +174,8 @@ func (e *Engine) mayRelease(ctx context.Context, inv *bellhop.Invocation, kind b
 		return bellhop.Errorf(bellhop.NotFound, "there is no %s %d (see: suppressions)", what, inv.Hold)
 	}
 	h := there[0]
-	at := *inv
-	at.Service = h.Service
-	if err := e.mayChange(&at); err != nil {
+	inv.Service, inv.Job = h.Service, h.Job
+	if err := e.mayChange(ctx, inv, h.Args); err != nil {
 		return err
 	}
 	if h.Kind == kind {
@@ -191,17 +190,17 @@ func (e *Engine) mayRelease(ctx context.Context, inv *bellhop.Invocation, kind b
 
 // suppressions lists what keeps runs back, now or later, of a job, a service
 // or everything.
-func (e *Engine) suppressions(ctx context.Context, inv *bellhop.Invocation) ([]bellhop.Hold, error) {
+func (e *Engine) suppressions(ctx context.Context, inv *ask) ([]bellhop.Hold, error) {
 	f := bellhop.HoldFilter{Service: inv.Service}
 	if inv.Job != "" {
 		f.Job = &inv.Job
 	}
 	all, err := e.store.Holds.Holds(ctx, f, e.clock.Now())
-	return e.redactHolds(inv.Person, all), err
+	return e.redactHolds(ctx, inv.Person, all), err
 }
 
 // mayHold says whether the person may have a job or service kept back.
-func (e *Engine) mayHold(inv *bellhop.Invocation) error {
+func (e *Engine) mayHold(ctx context.Context, inv *ask) error {
 	if err := checkKey(inv.Key); err != nil {
 		return err
 	}
@@ -217,7 +216,7 @@ func (e *Engine) mayHold(inv *bellhop.Invocation) error {
 		}
 		job = o.job
 	}
-	if err := e.mayChange(inv); err != nil {
+	if err := e.mayChange(ctx, inv, inv.Args); err != nil {
 		return err
 	}
 	if job == nil && len(inv.Args) > 0 {
@@ -242,19 +241,48 @@ func checkNarrowed(job *bellhop.Job, args bellhop.Args) error {
 	return nil
 }
 
-// mayChange is the gate for what keeps a whole job or service back. An entry
-// stands for its service's wish that whoever may use it may do this; built in,
-// it is for those whom the installation knows.
-func (e *Engine) mayChange(inv *bellhop.Invocation) error {
-	if err := e.May(inv.Person, inv.Service); err != nil {
-		return err
+// mayChange is the gate for what keeps a job's or a whole service's runs back,
+// and notes it. An entry stands for its service's wish that whoever may use it
+// may do this; built in, it is for those whom the installation knows, and for
+// admins. It takes the right to everything that is kept back.
+func (e *Engine) mayChange(ctx context.Context, inv *ask, args bellhop.Args) error {
+	d := e.judgeChange(ctx, inv, args)
+	if err := refusal(d); err != nil {
+		return e.refused(ctx, inv, d, err)
 	}
-	if inv.Entry == "" && !inv.Person.Listed {
-		return bellhop.Errorf(bellhop.NotAllowed,
-			"%s is a guest here and may not have %s kept back or let go. People whose key is in authorized_keys may, and who runs the server",
-			inv.Person.Principal(), inv.Service)
+	return e.note(ctx, inv, d)
+}
+
+func (e *Engine) judgeChange(ctx context.Context, inv *ask, args bellhop.Args) bellhop.Decision {
+	r := e.requestOf(inv)
+	r.args = args
+	d := e.decide(ctx, inv.who, r)
+	if d.Allowed && inv.Job == "" {
+		d = e.decideAll(ctx, inv.who, inv.Service)
 	}
-	return nil
+	if inv.Entry != "" {
+		return d
+	}
+	if d.Allowed && !inv.who.Internal {
+		d = bellhop.Decision{Rule: "built in: internal people alone", Reason: fmt.Sprintf("%s is a guest here and may not have %s kept back or let go. %s",
+			inv.who.Principal(), inv.Service, e.active.Load().whoMay())}
+	}
+	if !d.Allowed {
+		if admin := e.admin(ctx, inv.who); admin.Allowed {
+			return admin
+		}
+	}
+	return d
+}
+
+// decideAll judges what is about every job of a service.
+func (e *Engine) decideAll(ctx context.Context, who bellhop.Principal, service string) bellhop.Decision {
+	d := e.decide(ctx, who, request{service: service})
+	s := e.active.Load().services[service]
+	for i := 0; s != nil && d.Allowed && i < len(s.Jobs); i++ {
+		d = e.decide(ctx, who, request{service: service, job: s.Jobs[i].Name})
+	}
+	return d
 }
 
 // holdsFresh is how old what a receipt is told by may be, where other servers

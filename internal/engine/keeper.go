@@ -52,12 +52,14 @@ func (e *Engine) expireLoop(ctx context.Context) {
 		if !e.leading.Load() {
 			continue
 		}
-		next, err := e.Expire(ctx)
-		if err != nil && ctx.Err() == nil {
-			e.log.Warn("looking for passed deadlines", "error", err)
-		}
-		if !next.IsZero() {
-			wait = min(wait, max(time.Millisecond, next.Sub(e.clock.Now())))
+		for _, look := range []func(context.Context) (time.Time, error){e.Expire, e.Lapse} {
+			next, err := look(ctx)
+			if err != nil && ctx.Err() == nil {
+				e.log.Warn("looking for passed deadlines", "error", err)
+			}
+			if !next.IsZero() {
+				wait = min(wait, max(time.Millisecond, next.Sub(e.clock.Now())))
+			}
 		}
 	}
 }

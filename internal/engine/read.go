@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -31,7 +32,7 @@ func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status,
 	}
 	fillWaits(waiting, holds, now)
 	slices.SortStableFunc(waiting, func(a, b bellhop.Run) int { return goesFirst(&a, &b, now) })
-	s := &bellhop.Status{Running: e.redact(p, running), Waiting: e.redact(p, waiting), More: more, Holds: e.redactHolds(p, holds)}
+	s := &bellhop.Status{Running: e.redact(ctx, p, running), Waiting: e.redact(ctx, p, waiting), More: more, Holds: e.redactHolds(ctx, p, holds)}
 	newest, err := e.store.Cluster.Activated(ctx)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func (e *Engine) Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter
 	if err := e.explain(ctx, runs); err != nil {
 		return nil, err
 	}
-	return e.redact(p, runs), nil
+	return e.redact(ctx, p, runs), nil
 }
 
 // Run returns one run that the person may see, else NotFound or NotAllowed.
@@ -60,8 +61,9 @@ func (e *Engine) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (b
 	if err != nil {
 		return bellhop.Run{}, err
 	}
-	if err := e.mayTouch(ctx, p, run); err != nil {
-		return run, err
+	a := &ask{Invocation: &bellhop.Invocation{Action: bellhop.ActionLogs, Service: run.Service, Job: run.Job, Run: id, Person: p}, who: e.Identify(p)}
+	if d, err := e.mayTouch(ctx, a.who, &run); err != nil {
+		return run, e.refused(ctx, a, d, err)
 	}
 	one := []bellhop.Run{run}
 	err = e.explain(ctx, one)
@@ -111,6 +113,27 @@ func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.Ru
 		case <-look:
 		}
 		stop()
+	}
+}
+
+// Told calls fn with the output of the attempt that a report tells of, as it
+// is stored: whoever is told of a run is told what it printed.
+func (e *Engine) Told(ctx context.Context, r bellhop.Report, fn func(bellhop.Chunk) error) error {
+	attempt, seq := max(r.Attempt.N-1, 0), int64(math.MaxInt64)
+	for {
+		chunks, err := e.store.Outputs.Output(ctx, r.Run.ID, attempt, seq, outputPage)
+		if err != nil || len(chunks) == 0 {
+			return err
+		}
+		for _, c := range chunks {
+			if r.Attempt.N != 0 && c.Attempt > r.Attempt.N {
+				return nil
+			}
+			if err := fn(c); err != nil {
+				return err
+			}
+			attempt, seq = c.Attempt, c.Seq
+		}
 	}
 }
 

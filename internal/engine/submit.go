@@ -10,12 +10,14 @@ import (
 )
 
 // submit writes a run for an invocation, or adds its ask to a waiting one.
-func (e *Engine) submit(ctx context.Context, inv *bellhop.Invocation) (*bellhop.Accepted, error) {
-	o, err := e.active.Load().offer(inv.Service, inv.Job)
+func (e *Engine) submit(ctx context.Context, inv *ask) (*bellhop.Accepted, error) {
+	cat := e.active.Load()
+	o, err := cat.offer(inv.Service, inv.Job)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.May(inv.Person, inv.Service); err != nil {
+	d, err := e.allow(ctx, inv, request{service: inv.Service, job: inv.Job, entry: cat.entries[jobName{inv.Service, inv.Entry}], args: inv.Args})
+	if err != nil {
 		return nil, err
 	}
 	spec := o.spec(inv.Args, e.clock.Now().Add(inv.Delay))
@@ -34,17 +36,18 @@ func (e *Engine) submit(ctx context.Context, inv *bellhop.Invocation) (*bellhop.
 	default:
 		return nil, bellhop.Errorf(bellhop.Invalid, "on_repeat %q does not exist; it is merge, queue or reject", inv.OnRepeat)
 	}
-	return e.write(ctx, inv, o, spec)
+	return e.write(ctx, inv, o, spec, d)
 }
 
 // retry writes a new run with the arguments of an old one, some of them
 // replaced, under the job's present definition.
-func (e *Engine) retry(ctx context.Context, inv *bellhop.Invocation) (*bellhop.Accepted, error) {
+func (e *Engine) retry(ctx context.Context, inv *ask) (*bellhop.Accepted, error) {
 	old, err := e.store.Records.Run(ctx, inv.Run)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.May(inv.Person, old.Service); err != nil {
+	inv.Service, inv.Job = old.Service, old.Job
+	if _, err := e.allow(ctx, inv, ofRun(&old)); err != nil { // before anything of it is told
 		return nil, err
 	}
 	if !old.State.Terminal() {
@@ -60,9 +63,14 @@ func (e *Engine) retry(ctx context.Context, inv *bellhop.Invocation) (*bellhop.A
 			return nil, err
 		}
 	}
+	inv.Args = args
+	d, err := e.allow(ctx, inv, request{service: old.Service, job: old.Job, args: args})
+	if err != nil {
+		return nil, err
+	}
 	spec := o.spec(args, e.clock.Now())
 	spec.RetryOf = old.ID
-	return e.write(ctx, inv, o, spec)
+	return e.write(ctx, inv, o, spec, d)
 }
 
 // replaced returns an old run's arguments with some of them replaced, bound by
@@ -94,15 +102,17 @@ func replaced(job *bellhop.Job, old bellhop.Run, with bellhop.Args) (bellhop.Arg
 	return bound, nil
 }
 
-func (e *Engine) write(ctx context.Context, inv *bellhop.Invocation, o *offer, spec bellhop.RunSpec) (*bellhop.Accepted, error) {
+func (e *Engine) write(ctx context.Context, inv *ask, o *offer, spec bellhop.RunSpec, d bellhop.Decision) (*bellhop.Accepted, error) {
 	if err := checkKey(inv.Key); err != nil {
 		return nil, err
 	}
 	now := e.clock.Now()
+	spec.Approval = e.approval(o, spec.Args, now)
 	done, err := e.store.Queue.Submit(ctx, []bellhop.Submission{{
-		Run: spec,
-		Ask: bellhop.Ask{Principal: inv.Person.Principal(), Identity: inv.Person.Identity, Key: inv.Key, Origin: inv.Origin, At: now},
-		Now: now,
+		Run:   spec,
+		Ask:   bellhop.Ask{Principal: inv.Person.Principal(), Identity: inv.Person.Identity, Key: inv.Key, Origin: inv.Origin, At: now},
+		Now:   now,
+		Audit: e.recordOf(inv, d, now),
 	}})
 	if err != nil {
 		return nil, notAccepted(err)
@@ -119,6 +129,9 @@ func (e *Engine) write(ctx context.Context, inv *bellhop.Invocation, o *offer, s
 	a := &bellhop.Accepted{
 		Run: got.Run, How: got.How, Start: got.Start, Behind: got.Behind, Ended: got.Ended,
 		Job: o.title, Rule: o.job.Report,
+	}
+	if a.Approval, err = e.waitsFor(ctx, &spec, got); err != nil {
+		return nil, err
 	}
 	if !got.Ended {
 		holds, start := e.knownHolds(), later(now, got.Start)

@@ -37,7 +37,11 @@ func fillWaits(runs []bellhop.Run, holds []bellhop.Hold, now time.Time) {
 func waitOf(r *bellhop.Run, holds []bellhop.Hold, now time.Time) *bellhop.Wait {
 	switch r.State {
 	case bellhop.Held:
-		return &bellhop.Wait{Reason: bellhop.WaitApproval}
+		w := &bellhop.Wait{Reason: bellhop.WaitApproval}
+		if r.Approval != nil {
+			w.Until = r.Approval.Expires
+		}
+		return w
 	case bellhop.Waiting:
 	default:
 		return nil

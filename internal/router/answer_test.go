@@ -33,8 +33,7 @@ func TestWhatIsAnsweredWhenNothingMatches(t *testing.T) {
 		{"at most three", "deploys deplo", bellhop.NotFound, "I don't know `deploys deplo`. Did you mean `deploys deploy [env]`, `deploys deploy cancel` or `deploys deploy [env] now`? (`deploys " + can + ")"},
 		{"help of no service", "help exampel", bellhop.NotFound, "I don't know `help exampel`. Did you mean `help example`? (`help` lists the services)"},
 		{"help of a command", "help example say", bellhop.NotFound, "I don't know `help example say`. Did you mean `help example`? (`help` lists the services)"},
-		{"announced", "approve 00002a", bellhop.NotFound, "`approve` is not available yet; " + ask},
-		{"announced, alone", "DENY", bellhop.NotFound, "`deny` is not available yet; " + ask},
+		{"which run to deny", "DENY", bellhop.Invalid, "which run? Write `deny RUN`; `runs` lists the latest"},
 		{"a missing argument", "deploys deploy", bellhop.Invalid, "env is missing: write `deploys deploy [env]`"},
 		{"a missing argument without prefix", "servers in group.", bellhop.Invalid, "group is missing: write `servers in group [group]`"},
 		{"a missing run", "logs", bellhop.Invalid, "which run? Write `logs RUN`; `runs` lists the latest"},
@@ -87,7 +86,7 @@ func TestNearMissesAmongManyCommands(t *testing.T) {
 func TestAnswersAreSafeToShow(t *testing.T) {
 	r := mustRouter(t, example())
 	for _, hostile := range []string{"\x1b]0;x\a", "\u202e", "\u2028", "\r\n", "\x00", "\u200b", "\xff", "`"} {
-		for _, line := range []string{hostile, "x" + hostile, "example x" + hostile, "help x" + hostile, "logs x" + hostile, "deploys deploy x" + hostile, "approve x" + hostile, "why x" + hostile, "pause x" + hostile, "pause example x" + hostile, "suppress x" + hostile + " until 9", "retry 00002a with x" + hostile} {
+		for _, line := range []string{hostile, "x" + hostile, "example x" + hostile, "help x" + hostile, "logs x" + hostile, "deploys deploy x" + hostile, "approve x" + hostile, "pause x" + hostile, "pause example x" + hostile, "suppress x" + hostile + " until 9", "retry 00002a with x" + hostile} {
 			_, err := r.Resolve(line)
 			if err == nil {
 				t.Errorf("%q was understood", line)

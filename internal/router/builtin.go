@@ -30,6 +30,8 @@ const (
 	takesFrom    = "from"
 	takesUntil   = "until"
 	takesChanges = "changes"
+	takesReason  = "reason"
+	takesDigest  = "digest"
 )
 
 // The ways to suppress, as they are shown.
@@ -54,6 +56,12 @@ func builtinCommands() []builtinCommand {
 		{"runs mine", "runs mine", "the latest runs that you asked for", builtin{action: bellhop.ActionRuns, mine: true}},
 		{"logs [run]", "logs RUN", "the output of a run", builtin{action: bellhop.ActionLogs}},
 		{"why [run]", "why RUN", "why a run has not started", builtin{action: bellhop.ActionWhy}},
+		{"why [run]", "why SERVICE COMMAND", "whether you may ask for this, and which rule says so", builtin{action: bellhop.ActionWhy}},
+		{"approve [run]", "approve RUN", "lets a run start that waits for approval", builtin{action: bellhop.ActionApprove}},
+		{"approve [run] digest [digest]", "approve RUN", "", builtin{action: bellhop.ActionApprove}},
+		{"deny [run]", "deny RUN", "refuses it", builtin{action: bellhop.ActionDeny}},
+		{"deny [run] digest [digest]", "deny RUN", "", builtin{action: bellhop.ActionDeny}},
+		{"deny [run] because [reason]", "deny RUN because REASON", "refuses it, and says why", builtin{action: bellhop.ActionDeny}},
 		{"cancel [run]", "cancel RUN", "ends a run", builtin{action: bellhop.ActionCancelRun}},
 		{"retry [run]", "retry RUN", "does a run once more", builtin{action: bellhop.ActionRetry}},
 		{"retry [run] with [changes...]", "retry RUN with NAME=VALUE ...", "the same with other arguments", builtin{action: bellhop.ActionRetry}},
@@ -122,7 +130,15 @@ func (r *Router) invokeBuiltin(m *match, lf *leaf) (bellhop.Invocation, error) {
 func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Value, l *line) (err error) {
 	switch name {
 	case takesRun:
+		if inv.Run, err = bellhop.ParseRunID(v.Text); err != nil && inv.Action == bellhop.ActionWhy {
+			inv.Text = v.Text // what would be asked
+			return nil
+		}
 		inv.Run, err = runID(inv.Action, v.Text)
+	case takesReason:
+		inv.Reason, err = reason(v.Text)
+	case takesDigest:
+		inv.Digest = v.Text
 	case takesService:
 		if takesNumber(inv.Action) && isNumber(v.Text) {
 			inv.Hold, err = holdNumber(inv.Action, v.Text)
@@ -154,9 +170,6 @@ func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Val
 
 func runID(action bellhop.Action, text string) (bellhop.RunID, error) {
 	id, err := bellhop.ParseRunID(text)
-	if err != nil && action == bellhop.ActionWhy {
-		return 0, bellhop.Errorf(bellhop.NotFound, "`why` with anything but a run's id, such as `why 00002a`, is not available yet; `runs` lists the latest runs")
-	}
 	if words := strings.Fields(text); err != nil && action == bellhop.ActionRetry && len(words) > 1 {
 		if id, other := bellhop.ParseRunID(words[0]); other == nil {
 			return 0, withoutWith(id, words[1:])
@@ -172,6 +185,16 @@ func withoutWith(run bellhop.RunID, words []string) error {
 		line = "retry " + run.String() + " with " + strings.Join(words, " ")
 	}
 	return bellhop.Errorf(bellhop.Invalid, "other arguments stand behind `with`: write %s", echo(line))
+}
+
+// maxReason bounds the reason of a denial, in bytes.
+const maxReason = 1000
+
+func reason(text string) (string, error) {
+	if len(text) > maxReason {
+		return "", bellhop.Errorf(bellhop.Invalid, "the reason is %d bytes long; at most %d are kept", len(text), maxReason)
+	}
+	return text, nil
 }
 
 func isNumber(s string) bool {
@@ -253,10 +276,4 @@ func (s *service) jobNamed(name string) (string, error) {
 		names, more = names[:maxListed], ", ..."
 	}
 	return "", bellhop.Errorf(bellhop.NotFound, remedy+"; it has: %s", s.Name, echo(name), strings.Join(names, ", ")+more)
-}
-
-// announced reports whether word is a command that people may have heard of
-// but that is not built yet.
-func announced(word string) bool {
-	return slices.Contains([]string{"approve", "deny"}, word)
 }

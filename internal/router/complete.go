@@ -16,10 +16,8 @@ const maxCompletions = 500
 // Complete returns the whole words that may stand in place of the last, maybe
 // empty, word of line, sorted. may says which services the asker may use;
 // those that they may not are left out. A nil may allows all.
-func (r *Router) Complete(line string, may func(service string) bool) []string {
-	if may == nil {
-		may = func(string) bool { return true }
-	}
+func (r *Router) Complete(line string, may May) []string {
+	may = may.orAll()
 	before, last := lastWord(line)
 	l := split(before)
 	if strings.HasSuffix(strings.TrimSpace(before), ".") { // no final dot: a word follows
@@ -33,7 +31,7 @@ func (r *Router) Complete(line string, may func(service string) bool) []string {
 	first := c.match.key(0)
 	switch s := r.byName[first]; {
 	case s != nil:
-		if may(s.Name) {
+		if may(s.Name, nil) {
 			c.walk(&s.tree, 1)
 		}
 	case bellhop.Reserved(first):
@@ -44,7 +42,7 @@ func (r *Router) Complete(line string, may func(service string) bool) []string {
 	return c.sorted()
 }
 
-func (r *Router) completeFirst(c *completion, may func(string) bool) {
+func (r *Router) completeFirst(c *completion, may May) {
 	c.walk(&r.builtins, 0)
 	c.addServices()
 	r.completeBare(c, may)
@@ -52,9 +50,9 @@ func (r *Router) completeFirst(c *completion, may func(string) bool) {
 
 // completeBare completes commands of services without prefix. Each service is
 // walked by itself, since not everyone may use each of them.
-func (r *Router) completeBare(c *completion, may func(string) bool) {
+func (r *Router) completeBare(c *completion, may May) {
 	for _, s := range r.services {
-		if s.NoPrefix && may(s.Name) {
+		if s.NoPrefix && may(s.Name, nil) {
 			c.walk(&s.tree, 0)
 		}
 	}
@@ -73,7 +71,7 @@ func lastWord(line string) (before, last string) {
 // completion collects words on a walk through a tree.
 type completion struct {
 	router *Router
-	may    func(service string) bool
+	may    May
 	match  *match
 	last   string
 	found  map[string]bool
@@ -99,6 +97,7 @@ func (c *completion) walk(n *node, i int) {
 	}
 	for _, a := range n.asks {
 		switch {
+		case a.leaf.command != nil && !c.may(a.leaf.command.entry.Service, a.leaf.command.entry):
 		case a.leaf.command != nil:
 			c.addValues(a.leaf.command, a.name)
 		case a.name == takesService:
@@ -111,7 +110,7 @@ func (c *completion) walk(n *node, i int) {
 
 func (c *completion) addServices() {
 	for _, s := range c.router.services {
-		if c.may(s.Name) {
+		if c.may(s.Name, nil) {
 			c.add(s.Name)
 		}
 	}
@@ -120,7 +119,7 @@ func (c *completion) addServices() {
 // addJobs adds the jobs of the service that stands before.
 func (c *completion) addJobs(name string) {
 	s := c.router.byName[name]
-	if s == nil || !c.may(s.Name) {
+	if s == nil || !c.may(s.Name, nil) {
 		return
 	}
 	for _, j := range s.Jobs {

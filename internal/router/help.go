@@ -20,14 +20,21 @@ const wideColumn = 40
 // maxListed is how many values of an enum are listed.
 const maxListed = 12
 
-// Help returns the help text of one service or built-in command, or, for "",
-// the general one. may
-// says which services the asker may use; the others are listed with a lock. A
-// nil may allows all.
-func (r *Router) Help(service string, may func(service string) bool) string {
-	if may == nil {
-		may = func(string) bool { return true }
+// May says whether the asker may use a service (entry nil), or one of its
+// commands. A nil May allows all.
+type May func(service string, entry *bellhop.Entry) bool
+
+func (m May) orAll() May {
+	if m == nil {
+		return func(string, *bellhop.Entry) bool { return true }
 	}
+	return m
+}
+
+// Help returns the help text of one service or built-in command, or, for "",
+// the general one. What the asker may not use is listed with a lock.
+func (r *Router) Help(service string, may May) string {
+	may = may.orAll()
 	if service == "" {
 		return r.generalHelp(may)
 	}
@@ -38,16 +45,16 @@ func (r *Router) Help(service string, may func(service string) bool) string {
 	if s == nil {
 		return r.noService("help", service, false).Error() + "\n"
 	}
-	return s.help(may(s.Name))
+	return s.help(may)
 }
 
-func (r *Router) generalHelp(may func(string) bool) string {
+func (r *Router) generalHelp(may May) string {
 	var b strings.Builder
 	var t table
 	locked := false
 	for _, s := range slices.SortedFunc(slices.Values(r.services), func(a, b *service) int { return cmp.Compare(a.Name, b.Name) }) {
 		mark := ""
-		if !may(s.Name) {
+		if !may(s.Name, nil) {
 			mark, locked = lock, true
 		}
 		t.add(mark, s.Name, plain(s.Description))
@@ -97,7 +104,8 @@ func builtinHelp(verb string) string {
 const timeHelp = "a time such as 18:30, a date, or a duration such as 2h"
 
 // help lists what the service can do.
-func (s *service) help(may bool) string {
+func (s *service) help(allows May) string {
+	may := allows(s.Name, nil)
 	var b strings.Builder
 	title := s.Name
 	if d := plain(s.Description); d != "" {
@@ -116,22 +124,30 @@ func (s *service) help(may bool) string {
 	}
 	b.WriteString("\n")
 	var t table
+	locked := false
 	for _, c := range s.commands {
+		mark := ""
+		if may && !allows(s.Name, c.entry) {
+			mark, locked = lock, true
+		}
 		if len(c.patterns) == 0 {
-			t.add("", c.title(), c.help())
+			t.add(mark, c.title(), c.help())
 		}
 		for i, p := range c.patterns {
 			text := c.help()
 			if i > 0 {
 				text = "the same as " + c.title()
 			}
-			t.add("", plain(c.prefixed(p)), text)
+			t.add(mark, plain(c.prefixed(p)), text)
 		}
 		for _, note := range c.notes() {
 			t.note(note)
 		}
 	}
 	t.write(&b)
+	if locked {
+		b.WriteString("\n  " + lock + " not for you; to see why: why " + s.Name + " ...\n")
+	}
 	return b.String()
 }
 

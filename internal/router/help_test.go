@@ -9,7 +9,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/router"
 )
 
-func notDeploys(service string) bool { return service != "deploys" }
+func notDeploys(service string, _ *bellhop.Entry) bool { return service != "deploys" }
 
 const builtins = `
 Everywhere:
@@ -20,6 +20,10 @@ Everywhere:
   runs mine                          the latest runs that you asked for
   logs RUN                           the output of a run
   why RUN                            why a run has not started
+  why SERVICE COMMAND                whether you may ask for this, and which rule says so
+  approve RUN                        lets a run start that waits for approval
+  deny RUN                           refuses it
+  deny RUN because REASON            refuses it, and says why
   cancel RUN                         ends a run
   retry RUN                          does a run once more
   retry RUN with NAME=VALUE ...      the same with other arguments
@@ -41,7 +45,7 @@ func TestHelp(t *testing.T) {
 	r := mustRouter(t, example())
 	for _, c := range []struct {
 		name, service string
-		may           func(string) bool
+		may           router.May
 		want          string
 	}{
 		{"general", "", nil, `Services:
@@ -183,11 +187,11 @@ func TestComplete(t *testing.T) {
 	r := mustRouter(t, cat)
 	for _, c := range []struct {
 		name, line string
-		may        func(string) bool
+		may        router.May
 		want       []string
 	}{
-		{"nothing", "", nil, []string{"cancel", "deploys", "example", "help", "inventory", "logs", "pause", "ping", "resume", "retry", "runs", "servers", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
-		{"what one may", "", func(s string) bool { return s == "example" }, []string{"cancel", "example", "help", "logs", "pause", "resume", "retry", "runs", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
+		{"nothing", "", nil, []string{"approve", "cancel", "deny", "deploys", "example", "help", "inventory", "logs", "pause", "ping", "resume", "retry", "runs", "servers", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
+		{"what one may", "", func(s string, _ *bellhop.Entry) bool { return s == "example" }, []string{"approve", "cancel", "deny", "example", "help", "logs", "pause", "resume", "retry", "runs", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
 		{"a beginning", "EX", nil, []string{"example"}},
 		{"several", "re", nil, []string{"resume", "retry"}},
 		{"commands", "example ", nil, []string{"do", "greet", "help", "say"}},
@@ -202,7 +206,7 @@ func TestComplete(t *testing.T) {
 		{"one may not, deeper", "deploys deploy s", notDeploys, nil},
 		{"without prefix", "servers in ", nil, []string{"group"}},
 		{"without prefix, with it", "inventory servers ", nil, []string{"in"}},
-		{"without prefix, one may not", "servers in ", func(string) bool { return false }, nil},
+		{"without prefix, one may not", "servers in ", func(_ string, _ *bellhop.Entry) bool { return false }, nil},
 		{"help", "help ", notDeploys, []string{"example", "inventory"}},
 		{"help of two", "help example ", nil, nil},
 		{"runs", "runs m", nil, []string{"mine"}},

@@ -60,7 +60,8 @@ type command struct {
 
 // Resolve finds what a line asks for. It fills all of the Invocation but Key,
 // Person and Origin. The error is a *bellhop.Error for the asker: NotFound when
-// nothing like it can be asked, Invalid when an argument is missing or bad.
+// nothing like it can be asked, Invalid when an argument is missing or bad. When
+// nothing but arguments of a command is missing, it is an *Incomplete.
 func (r *Router) Resolve(text string) (bellhop.Invocation, error) {
 	l := split(text)
 	if len(l.words) == 0 {
@@ -88,7 +89,7 @@ func (r *Router) Resolve(text string) (bellhop.Invocation, error) {
 		}
 	}
 	if m.short != nil {
-		return bellhop.Invocation{}, missing(m)
+		return bellhop.Invocation{}, incomplete(m)
 	}
 	return bellhop.Invocation{}, r.unknown(&l, first, s)
 }
@@ -146,6 +147,7 @@ func (c *command) invoke(args bellhop.Args, shown string) (bellhop.Invocation, e
 	inv := bellhop.Invocation{
 		Action: e.Action, Service: e.Service, Job: e.Job, Entry: e.Name,
 		Delay: e.Delay, MaxDelay: e.MaxDelay, OnRepeat: e.OnRepeat, Priority: e.Priority, Running: e.Running,
+		Confirm: e.Confirm,
 	}
 	var err error
 	switch {

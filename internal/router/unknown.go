@@ -11,9 +11,6 @@ import (
 // unknown words the answer to a line that nothing matches. s is the service
 // whose name the line begins with, if any; first is its first word.
 func (r *Router) unknown(l *line, first string, s *service) error {
-	if announced(first) {
-		return bellhop.Errorf(bellhop.NotFound, "`%s` is not available yet; `help` lists what you can ask", first)
-	}
 	more := "`help` lists what you can ask"
 	switch {
 	case s != nil:

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
-	"github.com/bellhop-io/bellhop/internal/chat"
 	"github.com/bellhop-io/bellhop/internal/session"
 )
 
@@ -34,53 +33,23 @@ func (d *desk) origin() bellhop.Origin {
 
 // Ask resolves one line and has it done.
 func (d *desk) Ask(ctx context.Context, key, text string) (bellhop.Answer, error) {
-	if err := d.open(ctx); err != nil {
+	if err := d.s.open(ctx); err != nil {
 		return bellhop.Answer{}, err
 	}
-	if len(text) > chat.MaxLine {
-		return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the line is longer than %s bytes and was not asked; put long values in a file and name the file", chat.Count(chat.MaxLine))
-	}
-	d.s.swap.RLock()
-	defer d.s.swap.RUnlock()
-	table := d.s.table.Load()
-	inv, err := table.Resolve(text)
-	if err != nil {
-		return bellhop.Answer{}, err
-	}
-	if inv.Action == bellhop.ActionHelp {
-		return bellhop.Answer{Action: inv.Action, Text: table.Help(inv.Service, d.may)}, nil
-	}
-	return d.do(ctx, key, inv)
+	return d.s.hear(ctx, bellhop.Event{Key: d.key(key), Text: text, Person: d.person, Origin: d.origin(), Addressed: true})
 }
 
-// open returns nil while the server takes on what makes runs.
-func (d *desk) open(ctx context.Context) error {
-	if !d.s.stopping.Load() {
-		return nil
+// key is that of an event; "" stays so.
+func (d *desk) key(key string) string {
+	if key == "" {
+		return ""
 	}
-	if d.s.opt.Solo { // this ends in a moment; the client is cut off, and asks who comes next, under the same key
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	return bellhop.Errorf(bellhop.Unavailable, "not accepted: the server is stopping; ask again when it is back")
+	return d.source + "/" + d.person.Identity + "/" + key
 }
 
 func (d *desk) do(ctx context.Context, key string, inv bellhop.Invocation) (bellhop.Answer, error) {
-	switch inv.Action {
-	case bellhop.ActionRun, bellhop.ActionRetry, bellhop.ActionCancel, bellhop.ActionCancelRun,
-		bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume:
-		if key == "" { // which only a caller of the HTTP API can forget, who knows it by this name
-			return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the header Idempotency-Key is missing; send a value of your own, and the same when you send the request again")
-		}
-	}
-	if key != "" {
-		inv.Key = d.source + "/" + d.person.Identity + "/" + key + "/" + inv.Entry
-	}
-	inv.Person, inv.Origin = d.person, d.origin()
-	return d.s.engine.Do(ctx, inv)
+	return d.s.carryOut(ctx, bellhop.Event{Key: d.key(key), Person: d.person, Origin: d.origin(), Addressed: true}, inv)
 }
-
-func (d *desk) may(service string) bool { return d.s.engine.May(d.person, service) == nil }
 
 // Output calls fn for each piece of a run's output.
 func (d *desk) Output(ctx context.Context, run bellhop.RunID, follow bool, fn func(bellhop.Chunk) error) error {
@@ -94,8 +63,8 @@ func (d *desk) Cancel(ctx context.Context, run bellhop.RunID) ([]bellhop.Cancell
 }
 
 // Complete returns the words that may follow.
-func (d *desk) Complete(_ context.Context, line string) ([]string, error) {
-	return d.s.table.Load().Complete(line, d.may), nil
+func (d *desk) Complete(ctx context.Context, line string) ([]string, error) {
+	return d.s.table.Load().Complete(line, d.s.may(ctx, d.person)), nil
 }
 
 // Reports calls fn for each report to this session until ctx ends.
@@ -177,7 +146,7 @@ func (d *desk) delivered(ctx context.Context, id int64) {
 // Unread calls fn for each report to this person that no connection has read.
 // Those whose own connection is still there, or may come back, are left to it.
 func (d *desk) Unread(ctx context.Context, fn func(bellhop.Report) error) error {
-	return d.tell(ctx, d.person.Principal(), "", make(map[int64]bool), fn)
+	return d.tell(ctx, d.s.engine.Identify(d.person).Principal(), "", make(map[int64]bool), fn)
 }
 
 // tell calls fn for unread reports of a principal or a session.

@@ -23,7 +23,7 @@ func (f front) Desk(p bellhop.Person, source, session string) chat.Desk {
 func (f front) Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error) {
 	d := &desk{s: f.s, person: p, source: source, session: session}
 	if inv.Action == bellhop.ActionRetry { // it makes a run, as an ask does
-		if err := d.open(ctx); err != nil {
+		if err := f.s.open(ctx); err != nil {
 			return bellhop.Answer{}, err
 		}
 	}
@@ -51,16 +51,21 @@ func (f front) Server() api.Server {
 
 // Reload reads the configuration again. With any fault the old one stays.
 func (f front) Reload(ctx context.Context, p bellhop.Person) (api.Reloaded, error) {
-	if err := f.s.engine.MayManage(p); err != nil {
+	if err := f.s.engine.MayManage(ctx, p); err != nil {
 		return api.Reloaded{}, err
 	}
-	return f.s.Reload(ctx)
+	return f.s.ReloadFor(ctx, p)
 }
 
 // Reload reads the configuration again. With any fault the old one stays. What
 // can't change while the server runs (listeners, store, lease, slots) is kept
 // as it is, which the answer and a warning in the log name.
 func (s *Server) Reload(ctx context.Context) (api.Reloaded, error) {
+	return s.ReloadFor(ctx, bellhop.Person{})
+}
+
+// ReloadFor is Reload for a person who wanted it; the zero Person is a signal.
+func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded, error) {
 	s.reloads.Lock()
 	defer s.reloads.Unlock()
 	next, faults, err := Load(s.config.Load().Path)
@@ -74,7 +79,7 @@ func (s *Server) Reload(ctx context.Context) (api.Reloaded, error) {
 		}
 		return api.Reloaded{}, bellhop.Errorf(bellhop.Invalid, "the configuration has faults, so the old one stays:\n%s", strings.Join(lines, "\n"))
 	}
-	if err := s.activate(ctx, next); err != nil {
+	if err := s.activate(ctx, next, p); err != nil {
 		return api.Reloaded{}, err
 	}
 	got := api.Reloaded{Services: len(next.Catalog.Services), Restart: startOnly(s.opt.Config, next)}
@@ -89,10 +94,10 @@ func (s *Server) Reload(ctx context.Context) (api.Reloaded, error) {
 }
 
 // activate makes a configuration the one that asks are judged by.
-func (s *Server) activate(ctx context.Context, next *Loaded) error {
+func (s *Server) activate(ctx context.Context, next *Loaded, p bellhop.Person) error {
 	s.swap.Lock()
 	defer s.swap.Unlock()
-	if err := s.engine.Activate(ctx, next.Catalog); err != nil {
+	if err := s.engine.ActivateFor(ctx, next.Catalog, p); err != nil {
 		return err
 	}
 	s.config.Store(next)
@@ -123,7 +128,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 
 // Backup copies the store to a new file.
 func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error {
-	if err := f.s.engine.MayManage(p); err != nil {
+	if err := f.s.engine.MayManage(ctx, p); err != nil {
 		return err
 	}
 	if !filepath.IsAbs(path) {
@@ -134,8 +139,8 @@ func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error 
 
 // Handover makes an `ask` that serves itself claim no more and leave when what
 // it runs has ended.
-func (f front) Handover(_ context.Context, p bellhop.Person) (api.Server, error) {
-	if err := f.s.engine.MayManage(p); err != nil {
+func (f front) Handover(ctx context.Context, p bellhop.Person) (api.Server, error) {
+	if err := f.s.engine.MayManage(ctx, p); err != nil {
 		return api.Server{}, err
 	}
 	if !f.s.opt.Solo {

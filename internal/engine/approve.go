@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// approval returns what a run of the job has to wait for, nil for nothing.
+func (e *Engine) approval(o *offer, args bellhop.Args, now time.Time) *bellhop.Approval {
+	a := o.job.Approve
+	if a == nil || !meets(a.When, o.job, request{args: args}, true) {
+		return nil
+	}
+	out := &bellhop.Approval{By: a.By, Count: max(a.Count, 1), Self: a.Self, Expires: now.Add(a.Within)}
+	for _, to := range a.Notify {
+		out.Notify = append(out.Notify, e.tellTo(to, now)...)
+	}
+	return out
+}
+
+// tellTo returns the addresses of those who are told though they did not ask:
+// a place of a chat (slack:C0123, slack:#ops), or a person, in every chat that
+// knows how to reach them, else at their next connection.
+func (e *Engine) tellTo(to string, now time.Time) []bellhop.Ask {
+	if source, channel, ok := strings.Cut(to, ":"); ok {
+		return []bellhop.Ask{{N: -1, Principal: to, Identity: to, At: now, Origin: bellhop.Origin{Source: source, Channel: channel}}}
+	}
+	var asks []bellhop.Ask
+	cat := e.active.Load()
+	for i := range cat.Access.People {
+		m := &cat.Access.People[i]
+		if m.Name != to {
+			continue
+		}
+		for _, identity := range m.Identities {
+			source, _, _ := strings.Cut(identity, ":")
+			if slices.Contains(e.reach, source) {
+				asks = append(asks, bellhop.Ask{N: -1, Principal: to, Identity: identity, At: now, Origin: bellhop.Origin{Source: source, Person: identity}})
+			}
+		}
+	}
+	if len(asks) == 0 {
+		asks = append(asks, bellhop.Ask{N: -1, Principal: to, Identity: to, At: now})
+	}
+	return asks
+}
+
+// mayVote reports whether somebody is among those who approve. Whether they
+// asked themselves is another matter. many: no chat is asked anew.
+func (e *Engine) mayVote(ctx context.Context, who bellhop.Principal, a *bellhop.Approval, many bool) bool {
+	if who.Outside {
+		return false
+	}
+	for _, fresh := range []bool{false, true} {
+		g := &groups{e: e, ctx: ctx, who: who, fresh: fresh}
+		if slices.ContainsFunc(a.By, func(by string) bool { return g.is(by) || g.has(by) }) {
+			return true
+		}
+		if !g.asked || many {
+			return false
+		}
+	}
+	return false
+}
+
+// vote approves or denies a held run. What is wrong with a vote is told in the
+// order in which it matters: whose business it is, whether it is still to be
+// decided, whether it is what the voter saw.
+func (e *Engine) vote(ctx context.Context, inv *ask) (*bellhop.Run, error) {
+	if err := checkKey(inv.Key); err != nil {
+		return nil, err
+	}
+	run, err := e.store.Records.Run(ctx, inv.Run)
+	if err != nil {
+		return nil, err
+	}
+	inv.Service, inv.Job, inv.Args = run.Service, run.Job, run.Args
+	if run.Approval == nil {
+		return nil, bellhop.Errorf(bellhop.Conflict, "%s needs no approval: it is %s", run.ID, strings.ReplaceAll(string(run.State), "_", " "))
+	}
+	d, err := e.judgeVote(ctx, inv, &run)
+	if err == nil {
+		err = refusal(d)
+	}
+	if err != nil {
+		d.Allowed = false
+		return nil, e.refused(ctx, inv, d, err)
+	}
+	now := e.clock.Now()
+	yes := inv.Action == bellhop.ActionApprove
+	run, err = e.store.Approvals.Vote(ctx, bellhop.Voting{
+		Key: inv.Key, Run: inv.Run,
+		Vote:  bellhop.Vote{Principal: inv.who.Principal(), Identity: inv.who.Identity, Approve: yes, Reason: inv.Reason, At: now},
+		Audit: e.recordOf(inv, d, now),
+	})
+	if err != nil {
+		return nil, notAcceptedUnlessKnown(err)
+	}
+	if run.State.Terminal() {
+		e.done(run.ID)
+	}
+	e.bus.Publish(bellhop.TopicRun(run.ID))
+	e.bus.Publish(bellhop.TopicOutbox)
+	e.bus.Publish(bellhop.TopicQueue)
+	return &run, nil
+}
+
+// notAcceptedUnlessKnown words what the store could not do; what it said about
+// the run itself stays as it is.
+func notAcceptedUnlessKnown(err error) error {
+	if code := bellhop.CodeOf(err); code == bellhop.Conflict || code == bellhop.NotFound {
+		return err
+	}
+	return notAccepted(err)
+}
+
+// judgeVote says whether a vote may count. Errors other than a refusal say
+// that it comes too late, or is about something else.
+func (e *Engine) judgeVote(ctx context.Context, inv *ask, run *bellhop.Run) (bellhop.Decision, error) {
+	a := run.Approval
+	by := strings.Join(a.By, ", ")
+	if !e.mayVote(ctx, inv.who, a, false) {
+		return bellhop.Decision{Rule: "approve by " + by, Reason: fmt.Sprintf("%s is not for %s to decide: that is for %s", run.ID, inv.who.Principal(), by)}, nil
+	}
+	asks, err := e.store.Records.Asks(ctx, run.ID)
+	if err != nil {
+		return bellhop.Decision{}, err
+	}
+	own := slices.ContainsFunc(asks, func(k bellhop.Ask) bool {
+		return !k.Withdrawn && (k.Identity == inv.who.Identity || k.Principal == inv.who.Principal())
+	})
+	if own && !a.Self && inv.Action == bellhop.ActionApprove {
+		return bellhop.Decision{Rule: "approve: self: false", Reason: fmt.Sprintf("%s was asked for by %s, who may not approve it too: somebody else of %s has to (to take it back: cancel %s)",
+			run.ID, inv.who.Principal(), by, run.ID)}, nil
+	}
+	d := bellhop.Decision{Allowed: true, Rule: "approve by " + by}
+	if run.State != bellhop.Held || inv.Action == bellhop.ActionDeny {
+		return d, nil // the store says who decided already
+	}
+	if inv.Digest != "" && inv.Digest != run.ApprovalDigest() {
+		return d, bellhop.Errorf(bellhop.NotAllowed, "what would be approved is not what %s does; look at it again (why %[1]s) and say: approve %[1]s", run.ID)
+	}
+	o, err := e.active.Load().offer(run.Service, run.Job)
+	if err != nil || o.digest != run.Digest {
+		return d, bellhop.Errorf(bellhop.NotAllowed, "%s %s is not the job any more that %s was asked with: its configuration has changed since. Ask for it again, or deny %[3]s", run.Service, run.Job, run.ID)
+	}
+	return d, nil
+}
+
+// lapseReason is what the record says of runs that nobody approved in time.
+const lapseReason = "it was not approved in time"
+
+// Lapse gives up held runs whose approval has not come in time, and returns
+// when the next one is due.
+func (e *Engine) Lapse(ctx context.Context) (next time.Time, err error) {
+	if e.store.Approvals == nil { // PROVISIONAL until both drivers have it
+		return time.Time{}, nil
+	}
+	for {
+		now := e.clock.Now()
+		gone, next, err := e.store.Approvals.Lapse(ctx, now, expireStep, lapseReason)
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, id := range gone {
+			e.done(id)
+			e.bus.Publish(bellhop.TopicRun(id))
+			if err := e.Record(ctx, &bellhop.AuditRecord{At: now, Action: bellhop.AuditExpired, Run: id, Detail: lapseReason}); err != nil {
+				return time.Time{}, err
+			}
+		}
+		if len(gone) > 0 {
+			e.bus.Publish(bellhop.TopicOutbox)
+		}
+		if len(gone) < expireStep {
+			return next, nil
+		}
+	}
+}
+
+// waitsFor returns what an accepted run must wait for: its own approval, or, of
+// one that was there already, what is still missing.
+func (e *Engine) waitsFor(ctx context.Context, spec *bellhop.RunSpec, got bellhop.Submitted) (*bellhop.Approval, error) {
+	if spec.Approval == nil || got.Ended {
+		return nil, nil
+	}
+	if got.How == bellhop.Created {
+		return spec.Approval, nil
+	}
+	run, err := e.store.Records.Run(ctx, got.Run)
+	if err != nil || run.State != bellhop.Held {
+		return nil, err
+	}
+	return run.Approval, nil
+}

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// allow is the gate for an ask: a refusal is recorded before it is told.
+func (e *Engine) allow(ctx context.Context, inv *ask, r request) (bellhop.Decision, error) {
+	d := e.decide(ctx, inv.who, r)
+	if err := refusal(d); err != nil {
+		return d, e.refused(ctx, inv, d, err)
+	}
+	return d, nil
+}
+
+// beginAudit begins this server's chain, once.
+func (e *Engine) beginAudit(ctx context.Context) error {
+	if !e.audited || e.begun.Load() {
+		return nil
+	}
+	if err := e.store.Audit.Begin(ctx, e.server, e.auditKey, e.clock.Now()); err != nil {
+		return bellhop.Errorf(bellhop.CodeOf(err), "the audit trail can't be begun: %w", err)
+	}
+	e.begun.Store(true)
+	return nil
+}
+
+// tellHead writes the end of this server's chain to the log, so that what is
+// cut off from the store afterwards is missed.
+func (e *Engine) tellHead(ctx context.Context) error {
+	heads, err := e.store.Audit.Heads(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range heads {
+		if h.Chain == e.server && h.Seq != e.toldHead {
+			e.toldHead = h.Seq
+			e.log.Info("the end of the audit trail", "chain", h.Chain, "seq", h.Seq, "hash", h.Hash)
+		}
+	}
+	return nil
+}
+
+// requestOf is what an ask by one of the commands, or built in, is about.
+func (e *Engine) requestOf(inv *ask) request {
+	r := request{service: inv.Service, job: inv.Job, args: inv.Args}
+	if inv.Entry != "" {
+		r.entry = e.active.Load().entries[jobName{inv.Service, inv.Entry}]
+	}
+	return r
+}
+
+// refused records a refusal and returns it. One that can't be recorded is told
+// all the same, and logged: nothing was done.
+func (e *Engine) refused(ctx context.Context, inv *ask, d bellhop.Decision, err error) error {
+	if bellhop.CodeOf(err) != bellhop.NotAllowed || !e.audited {
+		return err
+	}
+	rec := e.recordOf(inv, d, e.clock.Now())
+	rec.Allowed, rec.Detail = false, err.Error()
+	if failed := e.store.Audit.Append(ctx, []bellhop.AuditRecord{*rec}); failed != nil {
+		e.log.Error("a refusal could not be recorded", "action", rec.Action, "principal", rec.Principal, "service", rec.Service, "job", rec.Job, "error", failed)
+	}
+	return err
+}
+
+// note records what is allowed, before it is done: what can't be recorded is
+// not done. (A submission carries its record with it.)
+func (e *Engine) note(ctx context.Context, inv *ask, d bellhop.Decision) error {
+	return e.Record(ctx, e.recordOf(inv, d, e.clock.Now()))
+}
+
+// Record writes a record of the audit trail; nil is none.
+func (e *Engine) Record(ctx context.Context, rec *bellhop.AuditRecord) error {
+	if !e.audited || rec == nil {
+		return nil
+	}
+	if err := e.store.Audit.Append(ctx, []bellhop.AuditRecord{*rec}); err != nil {
+		return notAccepted(err)
+	}
+	return nil
+}
+
+// recordOf is what the trail says of an ask; nil without a trail.
+func (e *Engine) recordOf(inv *ask, d bellhop.Decision, now time.Time) *bellhop.AuditRecord {
+	if !e.audited {
+		return nil
+	}
+	source := inv.Origin.Source
+	if source == "" {
+		source = inv.who.Source()
+	}
+	return &bellhop.AuditRecord{
+		At: now, Action: string(inv.Action), Principal: inv.who.Principal(), Identity: inv.who.Identity,
+		Source: source, Channel: inv.who.Channel, Service: inv.Service, Job: inv.Job, Run: inv.Run, Args: inv.Args,
+		Allowed: d.Allowed, Rule: placed(d),
+	}
+}
+
+// Audited lists records of the trail, for admins.
+func (e *Engine) Audited(ctx context.Context, p bellhop.Person, f bellhop.AuditFilter) ([]bellhop.AuditRecord, int64, error) {
+	who := e.Identify(p)
+	a := &ask{Invocation: &bellhop.Invocation{Action: "audit", Person: who.Person}, who: who}
+	d := e.admin(ctx, who)
+	if err := refusal(d); err != nil {
+		return nil, 0, e.refused(ctx, a, d, err)
+	}
+	return e.store.Audit.Records(ctx, f)
+}

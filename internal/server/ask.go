@@ -1,0 +1,125 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
+	"github.com/bellhop-io/bellhop/internal/router"
+)
+
+// hear is the way of every event of a person: an answer to an open question,
+// or a line that is resolved and done. An answer without an Action and a
+// Question says that it was not meant for Bellhop.
+func (s *Server) hear(ctx context.Context, ev bellhop.Event) (bellhop.Answer, error) {
+	if len(ev.Text) > chat.MaxLine {
+		if !ev.Addressed {
+			return bellhop.Answer{}, nil
+		}
+		return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the line is longer than %s bytes and was not asked; put long values in a file and name the file", chat.Count(chat.MaxLine))
+	}
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	ev.Person = s.engine.Identify(ev.Person).Person
+	if a, mine, err := s.answers(ctx, ev); mine || err != nil {
+		return a, err
+	}
+	table, text := s.table.Load(), ev.Text
+	if !ev.Addressed {
+		var ok bool
+		if text, ok = router.Addressed(s.config.Load().Catalog.Bot, text); !ok {
+			return bellhop.Answer{}, nil
+		}
+	}
+	inv, err := table.Resolve(text)
+	if err != nil {
+		return s.askMissing(ctx, ev, err)
+	}
+	if inv.Action == bellhop.ActionRun && inv.Confirm != bellhop.ConfirmNone {
+		return s.askConfirm(ctx, ev, inv)
+	}
+	return s.carryOut(ctx, ev, inv)
+}
+
+// carryOut has an invocation done for an event.
+func (s *Server) carryOut(ctx context.Context, ev bellhop.Event, inv bellhop.Invocation) (bellhop.Answer, error) {
+	switch {
+	case inv.Action == bellhop.ActionHelp:
+		return bellhop.Answer{Action: inv.Action, Text: s.table.Load().Help(inv.Service, s.may(ctx, ev.Person))}, nil
+	case inv.Action == bellhop.ActionWhy && inv.Run == 0:
+		return s.explain(ctx, ev.Person, inv)
+	}
+	if makes(inv.Action) && ev.Key == "" { // which only a caller of the HTTP API can forget, who knows it by this name
+		return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the header Idempotency-Key is missing; send a value of your own, and the same when you send the request again")
+	}
+	if ev.Key != "" {
+		inv.Key = ev.Key + "/" + inv.Entry
+	}
+	inv.Person, inv.Origin = ev.Person, ev.Origin
+	return s.engine.Do(ctx, inv)
+}
+
+// makes reports whether an action changes something.
+func makes(a bellhop.Action) bool {
+	switch a {
+	case bellhop.ActionRun, bellhop.ActionRetry, bellhop.ActionCancel, bellhop.ActionCancelRun, bellhop.ActionApprove, bellhop.ActionDeny,
+		bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume:
+		return true
+	}
+	return false
+}
+
+// explain answers `why TEXT`: what would become of a line.
+func (s *Server) explain(ctx context.Context, p bellhop.Person, why bellhop.Invocation) (bellhop.Answer, error) {
+	text := why.Text
+	if rest, ok := router.Addressed(s.config.Load().Catalog.Bot, text); ok {
+		text = rest
+	}
+	inv, err := s.table.Load().Resolve(text)
+	if err != nil {
+		return bellhop.Answer{}, err
+	}
+	said, err := s.engine.Explain(ctx, p, why.As, inv)
+	return bellhop.Answer{Action: bellhop.ActionWhy, Text: said}, err
+}
+
+// may says what help and completion show a person.
+func (s *Server) may(ctx context.Context, p bellhop.Person) router.May {
+	return func(service string, entry *bellhop.Entry) bool { return s.engine.Sees(ctx, p, service, entry) }
+}
+
+// open returns nil while the server takes on what makes runs.
+func (s *Server) open(ctx context.Context) error {
+	if !s.stopping.Load() {
+		return nil
+	}
+	if s.opt.Solo { // this ends in a moment; the client is cut off, and asks who comes next, under the same key
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return bellhop.Errorf(bellhop.Unavailable, "not accepted: the server is stopping; ask again when it is back")
+}
+
+// house is Bellhop for a chat whose places stay (chat.House).
+type house struct{ s *Server }
+
+func (h house) Hear(ctx context.Context, ev bellhop.Event) (bellhop.Answer, error) {
+	if err := h.s.open(ctx); err != nil {
+		return bellhop.Answer{}, err
+	}
+	ev.Text = strings.TrimSpace(ev.Text)
+	return h.s.hear(ctx, ev)
+}
+
+func (h house) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error) {
+	return h.s.engine.Run(ctx, p, id)
+}
+
+func (h house) Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
+	return h.s.engine.ReadOutput(ctx, p, id, attempt, seq, follow, fn)
+}
+
+func (h house) Told(ctx context.Context, r bellhop.Report, fn func(bellhop.Chunk) error) error {
+	return h.s.engine.Told(ctx, r, fn)
+}
