@@ -64,7 +64,7 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 			entry := &s.Entries[k]
 			c.entries[jobName{s.Name, entry.Name}] = entry
 			o := c.jobs[jobName{s.Name, entry.Job}]
-			if o == nil || entry.Action != bellhop.ActionRun {
+			if o == nil || entry.Action != bellhop.ActionRun && entry.Action != "" {
 				continue
 			}
 			o.entries = append(o.entries, entry)

@@ -24,6 +24,9 @@ func fill(t *testing.T, v reflect.Value, n *int64) {
 	case *json.RawMessage:
 		*x = json.RawMessage(`{"n":1}`)
 		return
+	case *bellhop.Value:
+		*x = bellhop.Text("x y")
+		return
 	case *bellhop.Channel:
 		*x = bellhop.Stderr
 		return
