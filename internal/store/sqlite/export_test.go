@@ -240,5 +240,21 @@ func HotStatements() map[string][]string {
 		sqlIDsJoined:      {"ask_principal (principal=? AND run_id<?)"},
 		sqlServiceJobs:    {"sqlite_autoindex_job_1 (service=?)"},
 		sqlCreatedAt:      {byID},
+
+		sqlChainID:         {"sqlite_autoindex_audit_chain_1 (name=?)"},
+		sqlLastOfChain:     {byID},
+		sqlAudit:           {byID},
+		sqlAuditsOfChain:   {byID},
+		sqlAuditAt:         {byID},
+		sqlAuditIDs:        {byID},
+		sqlAuditIDsBy:      {"audit_principal (principal=? AND rowid<?)"},
+		sqlAuditIDsOfJob:   {"audit_job (job=? AND rowid<?)"},
+		sqlAuditIDsOfRun:   {"audit_run (run=? AND rowid<?)"},
+		sqlAuditIDsRefused: {"audit_refused (allowed=? AND rowid<?)"},
+		sqlValue:           {"sqlite_autoindex_value_1 (namespace=? AND key=?)"},
+		sqlValues:          {"sqlite_autoindex_value_1 (namespace=? AND key>? AND key<?)"},
+		sqlExpired:         {"value_expires (expires>? AND expires<?)"},
+		sqlForgetValue:     {byID},
+		sqlSecret:          {"USING PRIMARY KEY (owner=? AND name=?)"},
 	}
 }

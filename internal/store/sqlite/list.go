@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -139,7 +140,7 @@ func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run
 	}
 	low, high := int64(1), int64(math.MaxInt64)
 	if !f.Since.IsZero() || !f.Until.IsZero() {
-		if low, high, err = c.between(f); err != nil {
+		if low, high, err = c.between(runTimes(), f.Since, f.Until); err != nil {
 			return err
 		}
 	}
@@ -171,7 +172,7 @@ func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) 
 	}
 	var all both
 	if f.Service != "" || f.Job != "" {
-		jobs, err := c.jobsOf(ctx, f)
+		jobs, err := c.jobsOf(ctx, f.Service, f.Job)
 		if err != nil {
 			return nil, err
 		}
@@ -208,69 +209,76 @@ func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) 
 	return all, nil
 }
 
-func (c *conn) jobsOf(ctx context.Context, f bellhop.RunFilter) (jobs []int64, err error) {
+func (c *conn) jobsOf(ctx context.Context, service, job string) (jobs []int64, err error) {
 	collect := func(r row) error {
 		jobs = append(jobs, r.int(0))
 		return nil
 	}
 	switch {
-	case f.Job == "":
-		err = c.query(ctx, sqlServiceJobs, collect, f.Service)
-	case f.Service == "":
-		err = c.query(ctx, sqlNamedJobs, collect, f.Job)
+	case job == "":
+		err = c.query(ctx, sqlServiceJobs, collect, service)
+	case service == "":
+		err = c.query(ctx, sqlNamedJobs, collect, job)
 	default:
-		err = c.query(ctx, sqlJobID, collect, f.Service, f.Job)
+		err = c.query(ctx, sqlJobID, collect, service, job)
 	}
 	return jobs, err
 }
 
-// between returns bounds of the ids of runs that were created between a
-// filter's times. There is no index on times: they grow with the ids, but for
-// clocks that go back and callers that were overtaken. The store knows how far
-// they ever fell behind (slack), so a binary search that allows for it is
-// right, and each run is looked at again.
-func (c *conn) between(f bellhop.RunFilter) (low, high int64, err error) {
-	slack, err := c.number(sqlNumber, numberSlack)
+// times are how the rows of a table lie in time. There is no index on that:
+// times grow with the ids, but for clocks that go back and callers that were
+// overtaken. The store knows how far they ever fell behind (slack), so a
+// binary search that allows for it is right, and each row is looked at again.
+type times struct {
+	slack           string // the number's name
+	first, last, at string // the first id; the last id and its time; both of the first row from an id on
+}
+
+func runTimes() times { return times{numberSlack, sqlFirstRun, sqlLastRun, sqlCreatedAt} }
+
+// between returns bounds of the ids of rows with times between two.
+func (c *conn) between(of times, since, until time.Time) (low, high int64, err error) {
+	slack, err := c.number(sqlNumber, of.slack)
 	if err != nil {
 		return 0, 0, err
 	}
-	first, err := c.number(sqlFirstRun)
+	first, err := c.number(of.first)
 	if err != nil {
 		return 0, 0, err
 	}
-	last := int64(0)
-	if err := c.query(context.Background(), sqlLastRun, func(r row) error { last = r.int(0); return errStop }); err != nil {
+	last, err := c.number(of.last)
+	if err != nil {
 		return 0, 0, err
 	}
 	low, high = first, last
-	if !f.Since.IsZero() { // what is more than slack before it has none after it among those before
-		if low, err = c.search(first, last, micros(f.Since)-slack); err != nil {
+	if !since.IsZero() { // what is more than slack before it has none after it among those before
+		if low, err = c.search(of, first, last, micros(since)-slack); err != nil {
 			return 0, 0, err
 		}
 	}
-	if !f.Until.IsZero() {
-		if high, err = c.search(first, last, micros(f.Until)+slack); err != nil {
+	if !until.IsZero() {
+		if high, err = c.search(of, first, last, micros(until)+slack); err != nil {
 			return 0, 0, err
 		}
 	}
 	return low, high, nil
 }
 
-// search returns an id so that the run before it was created before a time,
-// and the one that it names at it or after; any such place will do.
-func (c *conn) search(low, high, at int64) (int64, error) {
-	high++ // as if one were there, created late
+// search returns an id so that the row before it is of before a time, and the
+// one that it names of that time or after; any such place will do.
+func (c *conn) search(of times, low, high, at int64) (int64, error) {
+	high++ // as if one were there, of a late time
 	for low < high {
 		middle := low + (high-low)/2
-		id, created := high, int64(math.MaxInt64)
-		err := c.query(context.Background(), sqlCreatedAt, func(r row) error {
-			id, created = r.int(0), r.int(1)
+		id, found := high, int64(math.MaxInt64)
+		err := c.query(context.Background(), of.at, func(r row) error {
+			id, found = r.int(0), r.int(1)
 			return errStop
 		}, middle)
 		if err != nil {
 			return 0, err
 		}
-		if created < at && id < high {
+		if found < at && id < high {
 			low = id + 1
 		} else {
 			high = middle
@@ -282,16 +290,23 @@ func (c *conn) search(low, high, at int64) (int64, error) {
 // minSlack is the least slack, so that it is written rarely.
 const minSlack = int64(1e6)
 
-// noteTime takes care that the file's slack is at least how far the creation
-// of a run lies behind the latest one before it.
-func (t *tx) noteTime(created int64) error {
-	behind := t.lastTime - created
-	t.lastTime = max(t.lastTime, created)
-	if behind <= t.slack {
+// pace is what the writer remembers of times.
+type pace struct {
+	name  string // times.slack
+	last  int64  // the latest time so far, or later
+	slack int64
+}
+
+// noteTime takes care that the file's slack is at least how far the time of a
+// new row lies behind the latest one before it.
+func (t *tx) noteTime(p *pace, at int64) error {
+	behind := p.last - at
+	p.last = max(p.last, at)
+	if behind <= p.slack {
 		return nil
 	}
-	for t.slack = max(t.slack, minSlack); t.slack < behind; t.slack *= 2 {
+	for p.slack = max(p.slack, minSlack); p.slack < behind; p.slack *= 2 {
 	}
-	_, err := t.c.exec(sqlSetNumber, numberSlack, t.slack)
+	_, err := t.c.exec(sqlSetNumber, p.name, p.slack)
 	return err
 }
