@@ -27,7 +27,7 @@ type AuditRecord struct {
 	Allowed   bool   `json:"allowed"`
 	Rule      string `json:"rule,omitempty"`   // Decision.Rule, with its place
 	Detail    string `json:"detail,omitempty"` // for people, one line
-	Prev      string `json:"prev"`             // Hash of the record before, "" when that is gone; of the first, see Audit.Begin
+	Prev      string `json:"prev"`             // Hash of the record before; of the first, see Audit.Begin
 	Hash      string `json:"hash"`             // 64 hex digits
 }
 
@@ -44,7 +44,6 @@ const (
 // AuditDamaged is the Detail of a record that the store can't read any more.
 const AuditDamaged = "the store can't read this record: it is damaged"
 
-
 // AuditFilter narrows a list of records. Zero fields don't narrow.
 type AuditFilter struct {
 	Since, Until time.Time // at or after; before
@@ -60,8 +59,8 @@ type AuditFilter struct {
 // AuditPage is how many records a list has unless it says otherwise.
 const AuditPage = 100
 
-// Means reports whether the filter is about a record, its place in the list
-// (Chain, After, Limit) aside.
+// Means reports whether a filter is about a record, whatever its place in the
+// list (Chain, After, Limit).
 func (f *AuditFilter) Means(r *AuditRecord) bool {
 	return !r.At.Before(f.Since) && (f.Until.IsZero() || r.At.Before(f.Until)) && (f.Principal == "" || f.Principal == r.Principal) &&
 		(f.Service == "" || f.Service == r.Service) && (f.Job == "" || f.Job == r.Job) && (f.Run == 0 || f.Run == r.Run) && !(f.Refused && r.Allowed)
@@ -89,8 +88,8 @@ type Audit interface {
 	// a commit.
 	Append(ctx context.Context, recs []AuditRecord) error
 	// Records lists records: of one chain in order, else newest first, at most
-	// Limit. (Newest is by At, or by when they were written, which differs when
-	// a clock goes back.) next is the After of the next page; 0 = there is none.
+	// Limit. (Newest is by when they were written, roughly among several
+	// servers.) next is the After of the next page; 0 = there is none.
 	Records(ctx context.Context, f AuditFilter) (recs []AuditRecord, next int64, err error)
 	// Heads returns the end of each chain, oldest chain first.
 	Heads(ctx context.Context) ([]AuditHead, error)

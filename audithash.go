@@ -43,8 +43,7 @@ func (r *AuditRecord) Sum(key []byte, prev string) string {
 	if !ok {
 		return ""
 	}
-	packed := r.Pack()
-	return NewAuditChain(r.Chain, key).Sum(before, r.Seq, r.Run, &packed).String()
+	return NewAuditChain(r.Chain, key).Sum(before, r.Seq, r.Run, r.Pack()).String()
 }
 
 // AuditChain computes the hashes of a chain, for one goroutine at a time.
@@ -60,40 +59,33 @@ func NewAuditChain(name string, key []byte) *AuditChain {
 }
 
 // Sum is AuditRecord.Sum for a record that was packed before.
-func (c *AuditChain) Sum(prev AuditSum, seq int64, run RunID, p *PackedAudit) (sum AuditSum) {
+func (c *AuditChain) Sum(prev AuditSum, seq int64, run RunID, packed PackedAudit) (sum AuditSum) {
 	b := append(c.buf[:0], prev[:]...)
 	b = appendAuditText(b, c.name)
 	b = binary.AppendUvarint(b, uint64(seq))
 	b = binary.AppendUvarint(b, uint64(run))
-	c.buf = append(b, p.bytes...)
+	c.buf = append(b, packed...)
 	c.mac.Reset()
 	c.mac.Write(c.buf)
 	c.mac.Sum(sum[:0])
 	return sum
 }
 
-// PackedAudit is what an audit record says, as the bytes that are hashed: all
-// but Chain, Seq, Run, Prev and Hash, which the store fills in.
-type PackedAudit struct {
-	bytes []byte
-	rest  int // where Rest begins
-}
-
-// Rest is the part that a store keeps as it is, and AuditRecord.Unpack reads.
-// What lists are narrowed by is not in it, so that a store has that once, in
-// columns: At, Allowed, Principal, Service and Job.
-func (p *PackedAudit) Rest() []byte { return p.bytes[p.rest:] }
+// PackedAudit is what an audit record says, as the bytes that are hashed and
+// kept: all but Chain, Seq, Run, Prev and Hash, which the store fills in.
+type PackedAudit []byte
 
 // Pack encodes a record: numbers as varints, each text as its length and its
 // bytes, arguments by name. Records are kept for good, so what is here never
 // changes; what later records say besides goes to the end when there is any.
 func (r *AuditRecord) Pack() PackedAudit {
-	size := 64
-	for _, s := range [...]string{r.Principal, r.Service, r.Job, r.Action, r.Identity, r.Source, r.Channel, r.Rule, r.Detail} {
-		size += len(s)
+	texts := r.texts()
+	size := 32
+	for _, s := range texts {
+		size += 2 + len(*s)
 	}
 	for name, v := range r.Args {
-		size += len(name) + len(v.Text) + 16*(1+len(v.List))
+		size += 8 + len(name) + len(v.Text) + 16*len(v.List)
 	}
 	b := binary.AppendVarint(make([]byte, 0, size), auditMicros(r.At))
 	if r.Allowed {
@@ -101,14 +93,15 @@ func (r *AuditRecord) Pack() PackedAudit {
 	} else {
 		b = append(b, 0)
 	}
-	for _, s := range [...]string{r.Principal, r.Service, r.Job} {
-		b = appendAuditText(b, s)
+	for _, s := range texts {
+		b = appendAuditText(b, *s)
 	}
-	rest := len(b)
-	for _, s := range [...]string{r.Action, r.Identity, r.Source, r.Channel, r.Rule, r.Detail} {
-		b = appendAuditText(b, s)
-	}
-	return PackedAudit{bytes: appendAuditArgs(b, r.Args), rest: rest}
+	return appendAuditArgs(b, r.Args)
+}
+
+// texts are in the order in which they are packed.
+func (r *AuditRecord) texts() [9]*string {
+	return [...]*string{&r.Action, &r.Principal, &r.Identity, &r.Source, &r.Channel, &r.Service, &r.Job, &r.Rule, &r.Detail}
 }
 
 func appendAuditArgs(b []byte, args Args) []byte {
@@ -143,29 +136,21 @@ func auditMicros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// Unpack reads what PackedAudit.Rest gave into the record, and tells whether
-// it is that.
-func (r *AuditRecord) Unpack(rest []byte) bool {
-	u := unpacking{rest: rest}
-	for _, s := range [...]*string{&r.Action, &r.Identity, &r.Source, &r.Channel, &r.Rule, &r.Detail} {
+// Unpack reads what Pack gave into the record, and tells whether it is that.
+func (r *AuditRecord) Unpack(p PackedAudit) bool {
+	at, n := binary.Varint(p)
+	if n <= 0 || n == len(p) || p[n] > 1 {
+		return false
+	}
+	r.At, r.Allowed = time.Time{}, p[n] == 1
+	if at != 0 {
+		r.At = time.UnixMicro(at).UTC()
+	}
+	u := unpacking{rest: p[n+1:]}
+	for _, s := range r.texts() {
 		*s = u.text()
 	}
-	r.Args = nil
-	for range u.count() {
-		if r.Args == nil {
-			r.Args = Args{}
-		}
-		name := u.text()
-		if u.count() == 0 {
-			r.Args[name] = Text(u.text())
-			continue
-		}
-		words := List()
-		for range u.count() {
-			words.List = append(words.List, u.text())
-		}
-		r.Args[name] = words
-	}
+	r.Args = u.args()
 	return !u.bad && len(u.rest) == 0
 }
 
@@ -185,6 +170,25 @@ func (u *unpacking) count() int {
 	}
 	u.rest = u.rest[size:]
 	return int(n)
+}
+
+func (u *unpacking) args() (args Args) {
+	for range u.count() {
+		if args == nil {
+			args = Args{}
+		}
+		name := u.text()
+		if u.count() == 0 {
+			args[name] = Text(u.text())
+			continue
+		}
+		words := List()
+		for range u.count() {
+			words.List = append(words.List, u.text())
+		}
+		args[name] = words
+	}
+	return args
 }
 
 func (u *unpacking) text() string {

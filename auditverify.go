@@ -99,8 +99,7 @@ func (c *verified) fault(r *AuditRecord) string {
 	case r.Prev != c.last.String():
 		return "it does not follow the record before it: one of the two was altered"
 	}
-	packed := r.Pack()
-	sum := c.sums.Sum(c.last, r.Seq, r.Run, &packed)
+	sum := c.sums.Sum(c.last, r.Seq, r.Run, r.Pack())
 	if stored, ok := ParseAuditSum(r.Hash); !ok || !hmac.Equal(stored[:], sum[:]) {
 		return "it was altered, or written under another key"
 	}

@@ -88,7 +88,7 @@ func benchAudited(digest string, i int64, limit int) bellhop.Submission {
 func BenchmarkSubmit(b *testing.B) {
 	for _, limit := range []int{0, 1} {
 		b.Run(fmt.Sprintf("limit=%d", limit), func(b *testing.B) { benchSubmit(b, limit, benchSubmission) })
-		b.Run(fmt.Sprintf("limit=%d/audit", limit), func(b *testing.B) { benchSubmit(b, limit, benchAudited) })
+		b.Run(fmt.Sprintf("limit=%d,audit", limit), func(b *testing.B) { benchSubmit(b, limit, benchAudited) })
 	}
 }
 

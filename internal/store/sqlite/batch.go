@@ -57,7 +57,6 @@ func (b *batch) write(c *conn) error {
 // in the file before any other statement looks at their tables.
 type batches struct {
 	queue, run, ended, report *batch // to be inserted
-	audit                     *batch // the same
 	dequeue                   *batch // to be taken out of the queue
 	claims                    *batch // to run, all for one runner since one time
 	runner                    string
@@ -84,13 +83,13 @@ func newBatches() batches {
 	return batches{
 		queue: newBatch(sqlInsertQueue, eachQueue, ``), run: newBatch(sqlInsertRun, eachRun, ``),
 		ended: newBatch(sqlInsertEnded, eachEnded, ``), report: newBatch(sqlInsertReport, eachReport, ``),
-		audit: newBatch(sqlInsertAudit, eachAudit, ``), dequeue: newBatch(sqlDequeue, `?`, `)`), claims: newBatch(sqlClaims, `?`, `)`),
+		dequeue: newBatch(sqlDequeue, `?`, `)`), claims: newBatch(sqlClaims, `?`, `)`),
 	}
 }
 
 // all are the batches in the order in which one run goes through them.
-func (b *batches) all() [7]*batch {
-	return [...]*batch{b.queue, b.run, b.claims, b.dequeue, b.ended, b.report, b.audit}
+func (b *batches) all() [6]*batch {
+	return [...]*batch{b.queue, b.run, b.claims, b.dequeue, b.ended, b.report}
 }
 
 func (b *batches) clear() {

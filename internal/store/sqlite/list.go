@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"math"
 	"slices"
 	"time"
@@ -51,7 +52,7 @@ type indexed struct {
 	ctx   context.Context
 	c     *conn
 	query string
-	arg   []int64 // at most one
+	arg   []driver.Value
 	ids   []int64 // that were read and are to come
 	end   bool    // there are no more behind ids
 }
@@ -69,13 +70,8 @@ func (s *indexed) next(at int64) (int64, error) {
 			page = append(page, r.int(0))
 			return nil
 		}
-		var err error
-		if len(s.arg) > 0 {
-			err = s.c.query(s.ctx, s.query, collect, at, int64(listPage), s.arg[0])
-		} else {
-			err = s.c.query(s.ctx, s.query, collect, at, int64(listPage))
-		}
-		if err != nil {
+		args := append([]driver.Value{at, int64(listPage)}, s.arg...)
+		if err := s.c.query(s.ctx, s.query, collect, args...); err != nil {
 			return 0, err
 		}
 		s.ids, s.end = page, len(page) < listPage
@@ -167,12 +163,12 @@ func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run
 
 // filtered returns the stream of all but the times of a filter.
 func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) {
-	along := func(query string, arg ...int64) stream {
+	along := func(query string, arg ...driver.Value) stream {
 		return &indexed{ctx: ctx, c: c, query: query, arg: arg}
 	}
 	var all both
 	if f.Service != "" || f.Job != "" {
-		jobs, err := c.jobsOf(ctx, f.Service, f.Job)
+		jobs, err := c.jobsOf(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -187,9 +183,9 @@ func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) 
 		for _, state := range slices.Compact(slices.Sorted(slices.Values(f.States))) {
 			switch {
 			case state == bellhop.Waiting:
-				any = append(any, along(sqlIDsOfQueue, 0))
+				any = append(any, along(sqlIDsOfQueue, int64(0)))
 			case state == bellhop.Running:
-				any = append(any, along(sqlIDsOfQueue, 1))
+				any = append(any, along(sqlIDsOfQueue, int64(1)))
 			case state.Terminal():
 				any = append(any, along(sqlIDsOfState, numberOf(states(), state)))
 			}
@@ -209,18 +205,18 @@ func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) 
 	return all, nil
 }
 
-func (c *conn) jobsOf(ctx context.Context, service, job string) (jobs []int64, err error) {
+func (c *conn) jobsOf(ctx context.Context, f bellhop.RunFilter) (jobs []int64, err error) {
 	collect := func(r row) error {
 		jobs = append(jobs, r.int(0))
 		return nil
 	}
 	switch {
-	case job == "":
-		err = c.query(ctx, sqlServiceJobs, collect, service)
-	case service == "":
-		err = c.query(ctx, sqlNamedJobs, collect, job)
+	case f.Job == "":
+		err = c.query(ctx, sqlServiceJobs, collect, f.Service)
+	case f.Service == "":
+		err = c.query(ctx, sqlNamedJobs, collect, f.Job)
 	default:
-		err = c.query(ctx, sqlJobID, collect, service, job)
+		err = c.query(ctx, sqlJobID, collect, f.Service, f.Job)
 	}
 	return jobs, err
 }

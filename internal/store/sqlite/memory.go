@@ -27,7 +27,7 @@ type memory struct {
 	outputSize   int64           // of ended runs
 	wroteSize    int64           // as it is in the file
 	runPace      pace            // of the creation of runs
-	trail        trail           // of the audit
+	audit        auditEnd
 }
 
 // names are things and their numbers, both ways.
@@ -128,7 +128,10 @@ func (t *tx) recall() error {
 
 // settle writes what was gathered, and what is written once in a transaction.
 func (t *tx) settle() error {
-	if err := t.flush(); err != nil || t.wroteSize == t.outputSize {
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := t.writeAudit(); err != nil || t.wroteSize == t.outputSize {
 		return err
 	}
 	t.wroteSize = t.outputSize

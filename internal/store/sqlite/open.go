@@ -58,7 +58,7 @@ type db struct {
 	outbox  *outbox
 	cluster *cluster
 	chain   atomic.Pointer[chain] // of the audit that this process writes; nil before Begin
-	write   *sql.DB // nil when read-only
+	write   *sql.DB               // nil when read-only
 	reads   *readers
 	once    sync.Once
 	err     error // of closing

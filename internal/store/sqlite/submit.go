@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/trail"
 )
 
 const (
@@ -108,7 +109,7 @@ type preparedSubmission struct {
 	ask   preparedAsk
 	key   string
 	now   int64
-	audit *preparedAudit // nil: none
+	audit *trail.Record // nil: none
 }
 
 func (d *db) prepareSubmission(s *bellhop.Submission) (preparedSubmission, error) {
@@ -189,7 +190,7 @@ func (t *tx) submit(p *preparedSubmission) (bellhop.Submitted, error) {
 		}
 	}
 	if err == nil && p.audit != nil {
-		err = t.record(p.audit, target.id)
+		err = t.record(p.audit, bellhop.RunID(target.id))
 	}
 	if err != nil {
 		return bellhop.Submitted{}, err

@@ -1,8 +1,7 @@
 -- +goose Up
--- The audit: only ever inserted. An id is the number of the chain, shifted,
--- and the record's number in it from 1 (audit.go), so a chain lies together
--- and the record before another one is the one with the id before. Nothing is
--- in it twice: what a list is narrowed by has columns, the rest is in `rest`.
+-- The audit: only ever inserted. A row is a page: the records that one
+-- transaction wrote (internal/store/trail). Its id is the number of the chain,
+-- shifted, and that of its first record. `audit_key` has what it is found by.
 
 CREATE TABLE audit_chain (
   id   INTEGER PRIMARY KEY,
@@ -10,19 +9,19 @@ CREATE TABLE audit_chain (
 ) STRICT;
 
 CREATE TABLE audit (
-  id        INTEGER PRIMARY KEY,
-  at        INTEGER NOT NULL,
-  allowed   INTEGER NOT NULL,
-  principal INTEGER,              -- NULL: none, as with the next two
-  job       INTEGER,
-  run       INTEGER,
-  rest      BLOB NOT NULL,        -- bellhop.PackedAudit.Rest
-  hash      BLOB NOT NULL
+  id   INTEGER PRIMARY KEY,
+  at   INTEGER NOT NULL, -- of its latest record
+  low  INTEGER,          -- it may have records of the runs from low to high
+  high INTEGER,
+  data BLOB NOT NULL
 ) STRICT;
-CREATE INDEX audit_principal ON audit (principal) WHERE principal IS NOT NULL;
-CREATE INDEX audit_job ON audit (job) WHERE job IS NOT NULL;
-CREATE INDEX audit_run ON audit (run) WHERE run IS NOT NULL;
-CREATE INDEX audit_refused ON audit (allowed) WHERE allowed = 0;
+CREATE INDEX audit_run ON audit (low, high) WHERE low IS NOT NULL;
+
+CREATE TABLE audit_key (
+  key  TEXT NOT NULL,
+  page INTEGER NOT NULL,
+  PRIMARY KEY (key, page)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE value (
   id        INTEGER PRIMARY KEY,
