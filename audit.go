@@ -41,6 +41,9 @@ const (
 	AuditExpired = "expired" // an approval did not come in time
 )
 
+// AuditDamaged is the Detail of a record that the store can't read any more.
+const AuditDamaged = "the store can't read this record: it is damaged"
+
 // AuditFilter narrows a list of records. Zero fields don't narrow.
 type AuditFilter struct {
 	Since, Until time.Time // at or after; before
@@ -49,8 +52,18 @@ type AuditFilter struct {
 	Run          RunID
 	Refused      bool   // only what was not allowed
 	Chain        string // only this one, in the order of Seq, after After
-	After        int64  // with Chain: Seq above this; without: as told by the last page (AuditPage)
-	Limit        int    // 0 = 100
+	After        int64  // with Chain: Seq above this; without: as told with the last page (Audit.Records)
+	Limit        int    // 0 = AuditPage
+}
+
+// AuditPage is how many records a list has unless it says otherwise.
+const AuditPage = 100
+
+// Means reports whether a filter is about a record, whatever its place in the
+// list (Chain, After, Limit).
+func (f *AuditFilter) Means(r *AuditRecord) bool {
+	return !r.At.Before(f.Since) && (f.Until.IsZero() || r.At.Before(f.Until)) && (f.Principal == "" || f.Principal == r.Principal) &&
+		(f.Service == "" || f.Service == r.Service) && (f.Job == "" || f.Job == r.Job) && (f.Run == 0 || f.Run == r.Run) && !(f.Refused && r.Allowed)
 }
 
 // AuditHead is the end of a chain.
@@ -67,12 +80,16 @@ type Audit interface {
 	// of action AuditStart, whose Detail lists the heads of the five newest
 	// other chains as CHAIN/SEQ/HASH, so that a chain that was removed whole is
 	// missed; its Prev is 64 zeros. Until then Append and what carries records
-	// is Internal.
+	// is Internal. What can't be a name or a key (CheckAuditChain) is Invalid; a
+	// chain that is there is a Conflict, unless the same call made it and
+	// nothing came after.
 	Begin(ctx context.Context, chain string, key []byte, now time.Time) error
-	// Append writes records in order. Those of many callers share a commit.
+	// Append writes records in order, all or none. Those of many callers share
+	// a commit.
 	Append(ctx context.Context, recs []AuditRecord) error
 	// Records lists records: of one chain in order, else newest first, at most
-	// Limit. next is the After of the next page; 0 = there is none.
+	// Limit. (Newest is by when they were written, roughly among several
+	// servers.) next is the After of the next page; 0 = there is none.
 	Records(ctx context.Context, f AuditFilter) (recs []AuditRecord, next int64, err error)
 	// Heads returns the end of each chain, oldest chain first.
 	Heads(ctx context.Context) ([]AuditHead, error)

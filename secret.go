@@ -1,7 +1,10 @@
 package bellhop
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -28,8 +31,37 @@ type Secrets interface {
 	RemoveSecret(ctx context.Context, owner, name string) error
 	// Reseal replaces all secrets by the same ones under another key, in one
 	// change. Conflict when any of them was changed, added or removed since
-	// they were read: was is what Secrets returned then.
+	// they were read: was is what Secrets returned then. Invalid when now has
+	// others than was. When now is what is there, nothing is to be done.
 	Reseal(ctx context.Context, was, now []SealedSecret) error
+}
+
+// CheckReseal is what a store asks within the change that Secrets.Reseal is: has
+// is what is there. done: now is there already. The error is Reseal's.
+func CheckReseal(has, was, now []SealedSecret) (done bool, err error) {
+	has, was, now = sortedSecrets(has), sortedSecrets(was), sortedSecrets(now)
+	switch {
+	case !slices.EqualFunc(was, now, sameSecret):
+		return false, Errorf(Invalid, "other secrets were sealed anew than had been read; read them again and seal each")
+	case slices.EqualFunc(has, now, sameSealing):
+		return true, nil
+	case !slices.EqualFunc(has, was, sameSealing):
+		return false, Errorf(Conflict, "a secret was set or removed while all were sealed anew; read them again")
+	}
+	return false, nil
+}
+
+func sameSecret(a, b SealedSecret) bool { return a.Owner == b.Owner && a.Name == b.Name }
+
+func sameSealing(a, b SealedSecret) bool {
+	return sameSecret(a, b) && a.KeyID == b.KeyID && bytes.Equal(a.Sealed, b.Sealed) && a.By == b.By && a.Updated.UnixMicro() == b.Updated.UnixMicro()
+}
+
+// sortedSecrets returns a copy by owner and name.
+func sortedSecrets(s []SealedSecret) []SealedSecret {
+	return slices.SortedFunc(slices.Values(s), func(x, y SealedSecret) int {
+		return cmp.Or(cmp.Compare(x.Owner, y.Owner), cmp.Compare(x.Name, y.Name))
+	})
 }
 
 // Vault opens secrets for what may use them.

@@ -99,21 +99,38 @@ func perRun(b *testing.B, before time.Duration) {
 	b.ReportMetric(float64(cpu(b)-before)/float64(b.N)/1e3, "cpu-us/run")
 }
 
+// benchAudited is benchSubmission with the record of its decision.
+func benchAudited(digest string, i int64, limit int) bellhop.Submission {
+	s := benchSubmission(digest, i, limit)
+	s.Audit = &bellhop.AuditRecord{
+		At: s.Now, Action: "run", Principal: "alice", Identity: "ssh:alice", Source: "bench", Channel: "c", Service: "bench", Job: "nop",
+		Args: s.Run.Args, Allowed: true, Rule: "services.bench.access[0] (bellhop.yaml:12)",
+	}
+	return s
+}
+
 // BenchmarkSubmit: 64 callers, each with one submission at a time.
 func BenchmarkSubmit(b *testing.B) {
 	for _, limit := range []int{0, 1} {
-		b.Run(fmt.Sprintf("limit=%d", limit), func(b *testing.B) {
-			s, digest := openBench(b), benchJob().Digest()
-			b.ReportAllocs()
-			b.ResetTimer()
-			before := cpu(b)
-			parallel(b, 64, func(i int64) error {
-				_, err := s.Queue.Submit(context.Background(), []bellhop.Submission{benchSubmission(digest, i, limit)})
-				return err
-			})
-			perRun(b, before)
-		})
+		b.Run(fmt.Sprintf("limit=%d", limit), func(b *testing.B) { benchSubmit(b, limit, benchSubmission) })
+		b.Run(fmt.Sprintf("limit=%d,audit", limit), func(b *testing.B) { benchSubmit(b, limit, benchAudited) })
 	}
+}
+
+func benchSubmit(b *testing.B, limit int, make func(string, int64, int) bellhop.Submission) {
+	b.Helper()
+	s, digest := openBench(b), benchJob().Digest()
+	if err := s.Audit.Begin(context.Background(), "bench", []byte("0123456789abcdef0123456789abcdef"), time.Now()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpu(b)
+	parallel(b, 64, func(i int64) error {
+		_, err := s.Queue.Submit(context.Background(), []bellhop.Submission{make(digest, i, limit)})
+		return err
+	})
+	perRun(b, before)
 }
 
 // BenchmarkWork: a full queue is claimed in batches and finished by no-op

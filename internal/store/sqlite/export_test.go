@@ -240,5 +240,18 @@ func HotStatements() map[string][]string {
 		sqlIDsJoined:      {"ask_principal (principal=? AND run_id<?)"},
 		sqlServiceJobs:    {"sqlite_autoindex_job_1 (service=?)"},
 		sqlCreatedAt:      {byID},
+
+		sqlChainID:       {"sqlite_autoindex_audit_chain_1 (name=?)"},
+		sqlAuditsFrom:    {byID},
+		sqlAuditPage:     {byID},
+		sqlAuditPageOf:   {byID},
+		sqlAuditAt:       {byID},
+		sqlAuditIDs:      {byID},
+		sqlAuditIDsByKey: {"USING PRIMARY KEY (key=? AND page<?)"},
+		sqlValue:         {"sqlite_autoindex_value_1 (namespace=? AND key=?)"},
+		sqlValues:        {"sqlite_autoindex_value_1 (namespace=? AND key>? AND key<?)"},
+		sqlExpired:       {"value_expires (expires>? AND expires<?)"},
+		sqlForgetValue:   {byID},
+		sqlSecret:        {"USING PRIMARY KEY (owner=? AND name=?)"},
 	}
 }

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -50,7 +52,7 @@ type indexed struct {
 	ctx   context.Context
 	c     *conn
 	query string
-	arg   []int64 // at most one
+	arg   []driver.Value
 	ids   []int64 // that were read and are to come
 	end   bool    // there are no more behind ids
 }
@@ -68,13 +70,8 @@ func (s *indexed) next(at int64) (int64, error) {
 			page = append(page, r.int(0))
 			return nil
 		}
-		var err error
-		if len(s.arg) > 0 {
-			err = s.c.query(s.ctx, s.query, collect, at, int64(listPage), s.arg[0])
-		} else {
-			err = s.c.query(s.ctx, s.query, collect, at, int64(listPage))
-		}
-		if err != nil {
+		args := append([]driver.Value{at, int64(listPage)}, s.arg...)
+		if err := s.c.query(s.ctx, s.query, collect, args...); err != nil {
 			return 0, err
 		}
 		s.ids, s.end = page, len(page) < listPage
@@ -139,7 +136,7 @@ func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run
 	}
 	low, high := int64(1), int64(math.MaxInt64)
 	if !f.Since.IsZero() || !f.Until.IsZero() {
-		if low, high, err = c.between(f); err != nil {
+		if low, high, err = c.between(runTimes(), f.Since, f.Until); err != nil {
 			return err
 		}
 	}
@@ -166,7 +163,7 @@ func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run
 
 // filtered returns the stream of all but the times of a filter.
 func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) {
-	along := func(query string, arg ...int64) stream {
+	along := func(query string, arg ...driver.Value) stream {
 		return &indexed{ctx: ctx, c: c, query: query, arg: arg}
 	}
 	var all both
@@ -186,9 +183,9 @@ func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) 
 		for _, state := range slices.Compact(slices.Sorted(slices.Values(f.States))) {
 			switch {
 			case state == bellhop.Waiting:
-				any = append(any, along(sqlIDsOfQueue, 0))
+				any = append(any, along(sqlIDsOfQueue, int64(0)))
 			case state == bellhop.Running:
-				any = append(any, along(sqlIDsOfQueue, 1))
+				any = append(any, along(sqlIDsOfQueue, int64(1)))
 			case state.Terminal():
 				any = append(any, along(sqlIDsOfState, numberOf(states(), state)))
 			}
@@ -224,53 +221,60 @@ func (c *conn) jobsOf(ctx context.Context, f bellhop.RunFilter) (jobs []int64, e
 	return jobs, err
 }
 
-// between returns bounds of the ids of runs that were created between a
-// filter's times. There is no index on times: they grow with the ids, but for
-// clocks that go back and callers that were overtaken. The store knows how far
-// they ever fell behind (slack), so a binary search that allows for it is
-// right, and each run is looked at again.
-func (c *conn) between(f bellhop.RunFilter) (low, high int64, err error) {
-	slack, err := c.number(sqlNumber, numberSlack)
+// times are how the rows of a table lie in time. There is no index on that:
+// times grow with the ids, but for clocks that go back and callers that were
+// overtaken. The store knows how far they ever fell behind (slack), so a
+// binary search that allows for it is right, and each row is looked at again.
+type times struct {
+	slack           string // the number's name
+	first, last, at string // the first id; the last id and its time; both of the first row from an id on
+}
+
+func runTimes() times { return times{numberSlack, sqlFirstRun, sqlLastRun, sqlCreatedAt} }
+
+// between returns bounds of the ids of rows with times between two.
+func (c *conn) between(of times, since, until time.Time) (low, high int64, err error) {
+	slack, err := c.number(sqlNumber, of.slack)
 	if err != nil {
 		return 0, 0, err
 	}
-	first, err := c.number(sqlFirstRun)
+	first, err := c.number(of.first)
 	if err != nil {
 		return 0, 0, err
 	}
-	last := int64(0)
-	if err := c.query(context.Background(), sqlLastRun, func(r row) error { last = r.int(0); return errStop }); err != nil {
+	last, err := c.number(of.last)
+	if err != nil {
 		return 0, 0, err
 	}
 	low, high = first, last
-	if !f.Since.IsZero() { // what is more than slack before it has none after it among those before
-		if low, err = c.search(first, last, micros(f.Since)-slack); err != nil {
+	if !since.IsZero() { // what is more than slack before it has none after it among those before
+		if low, err = c.search(of, first, last, micros(since)-slack); err != nil {
 			return 0, 0, err
 		}
 	}
-	if !f.Until.IsZero() {
-		if high, err = c.search(first, last, micros(f.Until)+slack); err != nil {
+	if !until.IsZero() {
+		if high, err = c.search(of, first, last, micros(until)+slack); err != nil {
 			return 0, 0, err
 		}
 	}
 	return low, high, nil
 }
 
-// search returns an id so that the run before it was created before a time,
-// and the one that it names at it or after; any such place will do.
-func (c *conn) search(low, high, at int64) (int64, error) {
-	high++ // as if one were there, created late
+// search returns an id so that the row before it is of before a time, and the
+// one that it names of that time or after; any such place will do.
+func (c *conn) search(of times, low, high, at int64) (int64, error) {
+	high++ // as if one were there, of a late time
 	for low < high {
 		middle := low + (high-low)/2
-		id, created := high, int64(math.MaxInt64)
-		err := c.query(context.Background(), sqlCreatedAt, func(r row) error {
-			id, created = r.int(0), r.int(1)
+		id, found := high, int64(math.MaxInt64)
+		err := c.query(context.Background(), of.at, func(r row) error {
+			id, found = r.int(0), r.int(1)
 			return errStop
 		}, middle)
 		if err != nil {
 			return 0, err
 		}
-		if created < at && id < high {
+		if found < at && id < high {
 			low = id + 1
 		} else {
 			high = middle
@@ -282,16 +286,23 @@ func (c *conn) search(low, high, at int64) (int64, error) {
 // minSlack is the least slack, so that it is written rarely.
 const minSlack = int64(1e6)
 
-// noteTime takes care that the file's slack is at least how far the creation
-// of a run lies behind the latest one before it.
-func (t *tx) noteTime(created int64) error {
-	behind := t.lastTime - created
-	t.lastTime = max(t.lastTime, created)
-	if behind <= t.slack {
+// pace is what the writer remembers of times.
+type pace struct {
+	name  string // times.slack
+	last  int64  // the latest time so far, or later
+	slack int64
+}
+
+// noteTime takes care that the file's slack is at least how far the time of a
+// new row lies behind the latest one before it.
+func (t *tx) noteTime(p *pace, at int64) error {
+	behind := p.last - at
+	p.last = max(p.last, at)
+	if behind <= p.slack {
 		return nil
 	}
-	for t.slack = max(t.slack, minSlack); t.slack < behind; t.slack *= 2 {
+	for p.slack = max(p.slack, minSlack); p.slack < behind; p.slack *= 2 {
 	}
-	_, err := t.c.exec(sqlSetNumber, numberSlack, t.slack)
+	_, err := t.c.exec(sqlSetNumber, p.name, p.slack)
 	return err
 }

@@ -26,8 +26,8 @@ type memory struct {
 	droppedHolds time.Time       // when to look for old ones again
 	outputSize   int64           // of ended runs
 	wroteSize    int64           // as it is in the file
-	lastTime     int64           // the latest creation of a run, or later
-	slack        int64           // see list.go
+	runPace      pace            // of the creation of runs
+	audit        auditEnd
 }
 
 // names are things and their numbers, both ways.
@@ -95,6 +95,8 @@ const (
 const (
 	numberOutput = "output" // bytes of output of ended runs that are kept
 	numberSlack  = "slack"  // see list.go
+	numberAudit  = "audit"  // the same for audit records
+	numberValues = "values" // the last version of a value
 )
 
 // recall reads what every transaction needs, unless it is known.
@@ -106,7 +108,8 @@ func (t *tx) recall() error {
 	if t.outputSize, err = t.number(sqlNumber, numberOutput); err != nil {
 		return err
 	}
-	if t.slack, err = t.number(sqlNumber, numberSlack); err != nil {
+	t.runPace.name = numberSlack
+	if t.runPace.slack, err = t.number(sqlNumber, numberSlack); err != nil {
 		return err
 	}
 	if err := t.recallHolds(); err != nil {
@@ -118,14 +121,17 @@ func (t *tx) recall() error {
 		last, created = r.int(0), r.int(1)
 		return errStop
 	})
-	t.lastTime = created + t.slack
+	t.runPace.last = created + t.runPace.slack
 	t.nextRun = last + 1
 	return err
 }
 
 // settle writes what was gathered, and what is written once in a transaction.
 func (t *tx) settle() error {
-	if err := t.flush(); err != nil || t.wroteSize == t.outputSize {
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := t.writeAudit(); err != nil || t.wroteSize == t.outputSize {
 		return err
 	}
 	t.wroteSize = t.outputSize

@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/filelock"
@@ -56,7 +57,8 @@ type db struct {
 	leases  *leases
 	outbox  *outbox
 	cluster *cluster
-	write   *sql.DB // nil when read-only
+	chain   atomic.Pointer[chain] // of the audit that this process writes; nil before Begin
+	write   *sql.DB               // nil when read-only
 	reads   *readers
 	once    sync.Once
 	err     error // of closing
@@ -103,9 +105,10 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 
 // OpenReadOnly opens a store that exists for reading, whether or not a server
 // has it open: Definitions.Definition, Records, Outputs.Output and Tail,
-// Outbox.Unread, Holds.Holds, Retention.Old and OutputSize, Cluster.Activated
-// and Alive (nobody) work, Ping tells whether it can be read; everything else
-// is Unavailable. It fails with NotFound when there is no file, otherwise
+// Outbox.Unread, Holds.Holds, Values.Get and List, Secrets.Secret and Secrets,
+// Audit.Records and Heads, Retention.Old and OutputSize, Cluster.Activated and
+// Alive (nobody) work, Ping tells whether it can be read; everything else is
+// Unavailable. It fails with NotFound when there is no file, otherwise
 // as Open does; also with Invalid when an older Bellhop wrote it.
 func OpenReadOnly(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	o = o.WithDefaults()
@@ -133,7 +136,7 @@ func OpenReadOnly(ctx context.Context, o Options) (_ *bellhop.Store, err error) 
 }
 
 func (d *db) store(id string) *bellhop.Store {
-	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Retention: d, Cluster: d, Admin: d}
+	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Values: d, Secrets: d, Audit: d, Retention: d, Cluster: d, Admin: d}
 }
 
 // do runs an operation through the writer.

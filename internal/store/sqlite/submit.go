@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/trail"
 )
 
 const (
@@ -104,18 +105,23 @@ func prepareAsk(a *bellhop.Ask) preparedAsk { return preparedAsk{a, packAsk(a)} 
 
 // preparedSubmission is a Submission before the writer's turn.
 type preparedSubmission struct {
-	run prepared
-	ask preparedAsk
-	key string
-	now int64
+	run   prepared
+	ask   preparedAsk
+	key   string
+	now   int64
+	audit *trail.Record // nil: none
 }
 
-func prepareSubmission(s *bellhop.Submission) (preparedSubmission, error) {
+func (d *db) prepareSubmission(s *bellhop.Submission) (preparedSubmission, error) {
 	if s.Ask.Key == "" {
 		return preparedSubmission{}, bellhop.Errorf(bellhop.Invalid, "a run of %s %s was asked for without a key; every ask needs one, so that it can be repeated", s.Run.Service, s.Run.Job)
 	}
 	run, err := prepareRun(&s.Run)
-	return preparedSubmission{run: run, ask: prepareAsk(&s.Ask), key: keyOf(s.Ask.Key), now: micros(s.Now)}, err
+	p := preparedSubmission{run: run, ask: prepareAsk(&s.Ask), key: keyOf(s.Ask.Key), now: micros(s.Now)}
+	if err == nil && s.Audit != nil {
+		p.audit, err = d.prepareAudit(s.Audit)
+	}
+	return p, err
 }
 
 // Submit writes runs with their asks.
@@ -123,7 +129,7 @@ func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.S
 	prep := make([]preparedSubmission, len(subs))
 	for i := range subs {
 		var err error
-		if prep[i], err = prepareSubmission(&subs[i]); err != nil {
+		if prep[i], err = d.prepareSubmission(&subs[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -182,6 +188,9 @@ func (t *tx) submit(p *preparedSubmission) (bellhop.Submitted, error) {
 		if err = t.seal(p.run.merge); err == nil {
 			target, err = t.create(&p.run, &p.ask, 0, p.now)
 		}
+	}
+	if err == nil && p.audit != nil {
+		err = t.record(p.audit, bellhop.RunID(target.id))
 	}
 	if err != nil {
 		return bellhop.Submitted{}, err
@@ -259,7 +268,7 @@ func (t *tx) create(p *prepared, a *preparedAsk, after bellhop.RunID, now int64)
 	if err := t.flushFull(t.run); err != nil {
 		return nil, err
 	}
-	if err := t.noteTime(now); err != nil {
+	if err := t.noteTime(&t.runPace, now); err != nil {
 		return nil, err
 	}
 	t.nextRun++

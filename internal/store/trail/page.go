@@ -1,0 +1,250 @@
+// Package trail is the form in which both stores keep the audit: pages of
+// records that were written in one transaction, with what each page is found
+// by. A row and its indexes cost SQLite as much as half a submission; shared
+// by all who submit at once, they cost next to nothing.
+//
+// What finds pages proves nothing: whoever changes it can hide a record from
+// a narrowed list, but not from the chain, which is read page by page.
+package trail
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// An id is the number of a chain, shifted, and the number of a record in it,
+// from 1. A page has that of its first record, so a chain's pages lie together
+// and in order.
+const (
+	seqBits = 40
+	seqMask = int64(1)<<seqBits - 1
+)
+
+// ID returns the id of a chain's record; that of record 0 is before the first.
+func ID(chain, seq int64) int64 { return chain<<seqBits | min(max(seq, 0), seqMask) }
+
+// LastID returns an id that no record of the chain is behind.
+func LastID(chain int64) int64 { return ID(chain, seqMask) }
+
+// SeqOf returns the number of a record in its chain.
+func SeqOf(id int64) int64 { return id & seqMask }
+
+// ChainOf returns the number of a record's chain.
+func ChainOf(id int64) int64 { return id >> seqBits }
+
+// A page is written when it has so many records or bytes, or the transaction
+// ends.
+const (
+	maxRecords = 256
+	maxBytes   = 32 << 10
+)
+
+// Page is a row of the audit. Its Data is the hash before its first record;
+// then of each its run, what it says with the length of that, and its hash.
+type Page struct {
+	ID        int64
+	Late      int64 // the latest time of a record, in microseconds
+	Low, High int64 // see Band
+	Data      []byte
+	Keys      []string // what it is found by
+}
+
+// Record is an audit record as far as it can be made before its turn.
+type Record struct {
+	At     int64 // microseconds
+	Run    bellhop.RunID
+	packed bellhop.PackedAudit
+	found  found
+}
+
+// found is what keys are made of.
+type found struct {
+	principal, service, job string
+	allowed                 bool
+}
+
+// Prepare packs a record.
+func Prepare(r *bellhop.AuditRecord) *Record {
+	at := int64(0)
+	if !r.At.IsZero() {
+		at = r.At.UnixMicro()
+	}
+	return &Record{At: at, Run: r.Run, packed: r.Pack(), found: found{r.Principal, r.Service, r.Job, r.Allowed}}
+}
+
+// End is the end of a chain with the page that is being filled. It is right as
+// long as what Take gave is written; when a transaction is undone, the end is
+// read again.
+type End struct {
+	number int64
+	sums   *bellhop.AuditChain
+	seq    int64
+	last   bellhop.AuditSum
+
+	page  Page // Data is nil when it is empty
+	count int
+	seen  map[found]bool
+	runs  map[int64]bool // beyond the band
+}
+
+// NewEnd returns the end of the chain with that number, of whose last page the
+// id and the data are given; nil: there is none yet.
+func NewEnd(number int64, sums *bellhop.AuditChain, id int64, data []byte) *End {
+	e := &End{number: number, sums: sums, seen: map[found]bool{}, runs: map[int64]bool{}}
+	if data == nil {
+		return e
+	}
+	recs := Decode("", id, data)
+	last := recs[len(recs)-1]
+	e.seq = last.Seq
+	e.last, _ = bellhop.ParseAuditSum(last.Hash) // behind what is damaged, the chain does not verify anyway
+	return e
+}
+
+// Add appends a record, of a run. When it returns true, the page is to be
+// taken now.
+func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
+	e.seq++
+	p := &e.page
+	if p.Data == nil {
+		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Data: append(make([]byte, 0, 4096), e.last[:]...)}
+	}
+	e.last = e.sums.Sum(e.last, e.seq, run, r.packed)
+	b := binary.AppendUvarint(p.Data, uint64(run))
+	b = binary.AppendUvarint(b, uint64(len(r.packed)))
+	p.Data = append(append(b, r.packed...), e.last[:]...)
+	p.Late = max(p.Late, r.At)
+	e.count++
+	e.seen[r.found] = true
+	if run != 0 {
+		e.noteRun(int64(run))
+	}
+	return e.count >= maxRecords || len(p.Data) >= maxBytes
+}
+
+// Take returns the page, nil when it is empty, and begins another one.
+func (e *End) Take() *Page {
+	if e.page.Data == nil {
+		return nil
+	}
+	p := e.page
+	keys := map[string]bool{}
+	for f := range e.seen {
+		for _, key := range keysOf(f) {
+			keys[key] = true
+		}
+	}
+	for run := range e.runs {
+		keys[runKey(run)] = true
+	}
+	p.Keys = slices.Sorted(maps.Keys(keys))
+	e.page, e.count = Page{}, 0
+	clear(e.seen)
+	clear(e.runs)
+	return &p
+}
+
+// band is how far apart the runs are at most that a page is found by without
+// having keys for them: runs are mostly made in order.
+const band = 128
+
+func (e *End) noteRun(run int64) {
+	p := &e.page
+	switch {
+	case p.Low == 0:
+		p.Low, p.High = run, run
+	case run >= p.Low && run < p.Low+band:
+		p.High = max(p.High, run)
+	default:
+		e.runs[run] = true
+	}
+}
+
+// Band returns the bounds of Low of the pages that may have a run without a
+// key for it; their High is not below the run.
+func Band(run bellhop.RunID) (from, to int64) { return int64(run) - band + 1, int64(run) }
+
+func keysOf(f found) (keys []string) {
+	if f.principal != "" {
+		keys = append(keys, "p"+f.principal)
+	}
+	if f.service != "" {
+		keys = append(keys, "s"+f.service)
+	}
+	if f.job != "" {
+		keys = append(keys, "j"+f.service+" "+f.job)
+	}
+	if !f.allowed {
+		keys = append(keys, "refused")
+	}
+	return keys
+}
+
+func runKey(run int64) string { return "r" + strconv.FormatInt(run, 10) }
+
+// Keys returns what a page must have that a filter is about, those first that
+// fewer pages have. A run is not among them: it is found by RunKey or Band.
+func Keys(f *bellhop.AuditFilter) (keys []string) {
+	if f.Principal != "" {
+		keys = append(keys, "p"+f.Principal)
+	}
+	if f.Refused {
+		keys = append(keys, "refused")
+	}
+	if f.Service != "" && f.Job != "" {
+		keys = append(keys, "j"+f.Service+" "+f.Job)
+	} else if f.Service != "" {
+		keys = append(keys, "s"+f.Service)
+	}
+	return keys
+}
+
+// RunKey is the key for a run beyond the band.
+func RunKey(run bellhop.RunID) string { return runKey(int64(run)) }
+
+// Decode reads a page of the chain with that name. From where it can't be
+// read there is one more record, which says so and does not verify: a list
+// that failed would help whoever did the damage.
+func Decode(name string, id int64, data []byte) (recs []bellhop.AuditRecord) {
+	seq := SeqOf(id)
+	damaged := func() []bellhop.AuditRecord {
+		return append(recs, bellhop.AuditRecord{Chain: name, Seq: seq, At: time.Time{}, Detail: bellhop.AuditDamaged})
+	}
+	var prev bellhop.AuditSum
+	if len(data) <= len(prev) {
+		return damaged()
+	}
+	copy(prev[:], data)
+	for data = data[len(prev):]; len(data) > 0; seq++ {
+		run, n := binary.Uvarint(data)
+		if n <= 0 {
+			return damaged()
+		}
+		data = data[n:]
+		size, n := binary.Uvarint(data)
+		if n <= 0 || len(data)-n < len(prev) || size > uint64(len(data)-n-len(prev)) {
+			return damaged()
+		}
+		packed, rest := data[n:n+int(size)], data[n+int(size):]
+		r := bellhop.AuditRecord{Chain: name, Seq: seq, Run: bellhop.RunID(run), Prev: prev.String()}
+		if !r.Unpack(bellhop.PackedAudit(packed)) {
+			return damaged()
+		}
+		copy(prev[:], rest)
+		r.Hash = prev.String()
+		recs, data = append(recs, r), rest[len(prev):]
+	}
+	return recs
+}
+
+// Head returns the end of a chain whose last page that is.
+func Head(name string, id int64, data []byte) bellhop.AuditHead {
+	recs := Decode(name, id, data)
+	last := recs[len(recs)-1]
+	return bellhop.AuditHead{Chain: name, Seq: last.Seq, Hash: last.Hash, At: last.At}
+}
