@@ -130,7 +130,7 @@ func (r *reader) runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]be
 		return nil, nil
 	}
 	if mine {
-		f.Principal = r.person.Principal()
+		f.Principal = r.engine.Identify(r.person).Principal()
 	}
 	return r.engine.Runs(ctx, r.person, f)
 }

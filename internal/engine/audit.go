@@ -110,3 +110,51 @@ func (e *Engine) Audited(ctx context.Context, p bellhop.Person, f bellhop.AuditF
 	}
 	return e.store.Audit.Records(ctx, f)
 }
+
+// AuditCheck is what was found when a trail was verified.
+type AuditCheck struct {
+	Records int64                `json:"records"`
+	Chains  int                  `json:"chains"`
+	Faults  []bellhop.AuditFault `json:"faults,omitempty"`
+	Heads   []bellhop.AuditHead  `json:"heads,omitempty"`
+}
+
+// verifyPage is how many records are read at a time.
+const verifyPage = 1000
+
+// VerifyAudit looks at every record of the trail, for admins: whether it is as
+// it was written, and whether any was removed.
+func (e *Engine) VerifyAudit(ctx context.Context, p bellhop.Person) (AuditCheck, error) {
+	if err := e.MayManage(ctx, p); err != nil {
+		return AuditCheck{}, err
+	}
+	if e.auditKey == nil {
+		return AuditCheck{}, bellhop.Errorf(bellhop.Unavailable, "the trail can't be verified without its key")
+	}
+	heads, err := e.store.Audit.Heads(ctx)
+	if err != nil {
+		return AuditCheck{}, err
+	}
+	check := AuditCheck{Chains: len(heads), Heads: heads}
+	v := bellhop.NewAuditVerifier(e.auditKey)
+	for _, h := range heads {
+		f := bellhop.AuditFilter{Chain: h.Chain, Limit: verifyPage}
+		for {
+			recs, next, err := e.store.Audit.Records(ctx, f)
+			if err != nil {
+				return AuditCheck{}, err
+			}
+			for i := range recs {
+				check.Records++
+				if fault := v.Check(&recs[i]); fault != nil {
+					check.Faults = append(check.Faults, *fault)
+				}
+			}
+			if f.After = next; next == 0 {
+				break
+			}
+		}
+	}
+	check.Faults = append(check.Faults, v.Missing()...)
+	return check, nil
+}

@@ -31,6 +31,9 @@ func (f front) Do(ctx context.Context, p bellhop.Person, source, session, key st
 }
 
 func (f front) Runs(ctx context.Context, p bellhop.Person, filter bellhop.RunFilter) ([]bellhop.Run, error) {
+	if filter.Principal != "" && filter.Principal == p.Principal() { // one's own, under the name that records keep
+		filter.Principal = f.s.engine.Identify(p).Principal()
+	}
 	return f.s.engine.Runs(ctx, p, filter)
 }
 
@@ -159,3 +162,14 @@ func (f front) Handover(ctx context.Context, p bellhop.Person) (api.Server, erro
 
 // Socket returns where the control socket is, once started.
 func (s *Server) Socket() string { return s.socket }
+
+// Audit lists records of the audit trail.
+func (f front) Audit(ctx context.Context, p bellhop.Person, filter bellhop.AuditFilter) ([]bellhop.AuditRecord, int64, error) {
+	return f.s.engine.Audited(ctx, p, filter)
+}
+
+// VerifyAudit looks whether the audit trail is as it was written.
+func (f front) VerifyAudit(ctx context.Context, p bellhop.Person) (api.AuditCheck, error) {
+	check, err := f.s.engine.VerifyAudit(ctx, p)
+	return api.AuditCheck(check), err
+}

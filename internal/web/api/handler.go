@@ -40,6 +40,13 @@ type Admin interface {
 	Reload(ctx context.Context, p bellhop.Person) (Reloaded, error)
 	Backup(ctx context.Context, p bellhop.Person, path string) error
 	Handover(ctx context.Context, p bellhop.Person) (Server, error)
+	Trail
+}
+
+// Trail is the audit trail, for admins.
+type Trail interface {
+	Audit(ctx context.Context, p bellhop.Person, f bellhop.AuditFilter) (recs []bellhop.AuditRecord, next int64, err error)
+	VerifyAudit(ctx context.Context, p bellhop.Person) (AuditCheck, error)
 }
 
 // Handler serves the API.
@@ -71,6 +78,11 @@ func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("GET /v1/runs/{id}/why", h.why)
 	h.handle("POST /v1/runs/{id}/cancel", h.cancel)
 	h.handle("POST /v1/runs/{id}/retry", h.retry)
+	h.handle("POST /v1/runs/{id}/approve", h.vote(bellhop.ActionApprove))
+	h.handle("POST /v1/runs/{id}/deny", h.vote(bellhop.ActionDeny))
+	h.handle("GET /v1/why", h.explain)
+	h.handle("GET /v1/audit", h.audit)
+	h.handle("GET /v1/audit/verify", h.verify)
 	h.handle("POST /v1/suppress", h.hold(bellhop.ActionSuppress))
 	h.handle("POST /v1/unsuppress", h.hold(bellhop.ActionUnsuppress))
 	h.handle("POST /v1/pause", h.hold(bellhop.ActionPause))
