@@ -70,7 +70,7 @@ func (e *Engine) tell(ctx context.Context, inv *ask, answer *bellhop.Answer) (er
 			return bellhop.Errorf(bellhop.Internal, "`why` of a text is Explain's to answer")
 		}
 		var run bellhop.Run
-		run, err = e.Run(ctx, inv.Person, inv.Run)
+		run, err = e.runFor(ctx, inv.Person, inv.Run, inv.Action)
 		answer.Why = &run
 	case bellhop.ActionWhoami:
 		answer.Text = e.whoami(ctx, inv.who)

@@ -57,11 +57,16 @@ func (e *Engine) Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter
 
 // Run returns one run that the person may see, else NotFound or NotAllowed.
 func (e *Engine) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error) {
+	return e.runFor(ctx, p, id, bellhop.ActionLogs)
+}
+
+// runFor is Run for what is recorded as an action when it is refused.
+func (e *Engine) runFor(ctx context.Context, p bellhop.Person, id bellhop.RunID, action bellhop.Action) (bellhop.Run, error) {
 	run, err := e.store.Records.Run(ctx, id)
 	if err != nil {
 		return bellhop.Run{}, err
 	}
-	a := &ask{Invocation: &bellhop.Invocation{Action: bellhop.ActionLogs, Service: run.Service, Job: run.Job, Run: id, Person: p}, who: e.Identify(p)}
+	a := &ask{Invocation: &bellhop.Invocation{Action: action, Service: run.Service, Job: run.Job, Run: id, Person: p}, who: e.Identify(p)}
 	if d, err := e.mayTouch(ctx, a.who, &run); err != nil {
 		return run, e.refused(ctx, a, d, err)
 	}
