@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/trail"
 )
 
 const (
@@ -152,9 +153,22 @@ func (t *tx) find(id bellhop.RunID) (*record, error) {
 	return t.c.find(context.Background(), id)
 }
 
+// preparedVoting is a Voting before the writer's turn.
+type preparedVoting struct {
+	bellhop.Voting
+	record *trail.Record // of the audit; nil: none
+}
+
 // Vote adds a vote to a held run, with what follows from it.
-func (d *db) Vote(ctx context.Context, v bellhop.Voting) (bellhop.Run, error) {
+func (d *db) Vote(ctx context.Context, voting bellhop.Voting) (bellhop.Run, error) {
+	v := preparedVoting{Voting: voting}
 	v.Vote.At = timeOf(micros(v.Vote.At))
+	if v.Audit != nil {
+		var err error
+		if v.record, err = d.prepareAudit(v.Audit); err != nil {
+			return bellhop.Run{}, err
+		}
+	}
 	var run bellhop.Run
 	var refused error // nothing was written then
 	err := d.do(ctx, func(t *tx) (err error) {
@@ -171,7 +185,7 @@ func (d *db) Vote(ctx context.Context, v bellhop.Voting) (bellhop.Run, error) {
 }
 
 // voteOnce votes unless the key was seen before.
-func (t *tx) voteOnce(v *bellhop.Voting) (run bellhop.Run, refused, err error) {
+func (t *tx) voteOnce(v *preparedVoting) (run bellhop.Run, refused, err error) {
 	answer, seen, err := t.answered(v.Key)
 	if err != nil {
 		return run, nil, err
@@ -204,7 +218,7 @@ func (t *tx) voteOnce(v *bellhop.Voting) (run bellhop.Run, refused, err error) {
 }
 
 // vote writes a vote that counts, and what follows.
-func (t *tx) vote(v *bellhop.Voting, after *bellhop.Approval, next bellhop.State) error {
+func (t *tx) vote(v *preparedVoting, after *bellhop.Approval, next bellhop.State) error {
 	e, now := t.q.byID[int64(v.Run)], micros(v.Vote.At)
 	if e == nil || e.phase != phaseAsked {
 		return errBadRow("a held run")
@@ -212,8 +226,10 @@ func (t *tx) vote(v *bellhop.Voting, after *bellhop.Approval, next bellhop.State
 	if _, err := t.exec(sqlSetApproval, packApproval(after), e.id); err != nil {
 		return err
 	}
-	if err := t.recordVote(v); err != nil {
-		return err
+	if v.record != nil {
+		if err := t.record(v.record, v.Run); err != nil {
+			return err
+		}
 	}
 	switch next {
 	case bellhop.Cancelled:
@@ -223,10 +239,6 @@ func (t *tx) vote(v *bellhop.Voting, after *bellhop.Approval, next bellhop.State
 	}
 	return nil
 }
-
-// recordVote is the place where v.Audit, unless it is nil, comes to be written:
-// the vote counts, and this is its transaction.
-func (t *tx) recordVote(*bellhop.Voting) error { return nil }
 
 // approve lets a held run wait like any other, and tells of it.
 func (t *tx) approve(e *entry, now int64) error {

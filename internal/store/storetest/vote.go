@@ -88,6 +88,26 @@ func voteTests() map[string]func(*fixture) {
 			f.must(err)
 			f.same("state", run.State, bellhop.Waiting)
 		},
+		"Vote/IsAuditedWhenItCounts": func(f *fixture) {
+			if f.s.Audit == nil {
+				f.Skip("this driver keeps no audit yet")
+			}
+			f.must(f.s.Audit.Begin(f.ctx, "server-1", []byte(strings.Repeat("k", 32)), f.now()))
+			f.submit(held(f.approval(1)))
+			v := f.voting(1, "bob", true)
+			v.Audit = &bellhop.AuditRecord{At: f.now(), Action: "approve", Principal: "bob", Allowed: true, Service: "example"}
+			_, err := f.s.Approvals.Vote(f.ctx, v)
+			f.must(err)
+			_, err = f.s.Approvals.Vote(f.ctx, v) // the same again
+			f.must(err)
+			late := f.voting(1, "carol", true)
+			late.Audit = &bellhop.AuditRecord{At: f.now(), Action: "approve", Principal: "carol", Allowed: true}
+			f.conflict(late)
+			recs, _, err := f.s.Audit.Records(f.ctx, bellhop.AuditFilter{Run: 1})
+			f.must(err)
+			f.same("records", len(recs), 1)
+			f.same("by", recs[0].Principal, "bob")
+		},
 		"Vote/AKeyOfSomethingElseIsAConflict": func(f *fixture) {
 			f.submit(held(f.approval(1)), key("k"))
 			f.cancel(bellhop.Cancellation{Key: "c", Service: "example", Job: "bye", All: true, Principal: "alice"})
