@@ -106,7 +106,7 @@ func (r *Run) mayVote(v *Vote) error {
 	a := r.Approval
 	switch {
 	case a == nil:
-		return Errorf(Conflict, "%s needs no approval: it is %s", r.ID, r.State)
+		return Errorf(Conflict, "%s needs no approval: it is %s", r.ID, r.State.words())
 	case r.State != Held:
 		return r.decided()
 	case a.Over(v.At):
@@ -119,6 +119,9 @@ func (r *Run) mayVote(v *Vote) error {
 	return Errorf(Conflict, "%s has approved %s already; it still waits for %d more", v.Principal, r.ID, a.Count-len(a.Approvers()))
 }
 
+// words is how a state is said.
+func (s State) words() string { return strings.ReplaceAll(string(s), "_", " ") }
+
 // decided words that a run isn't held any more, and who has seen to that.
 func (r *Run) decided() error {
 	given := ""
@@ -127,11 +130,11 @@ func (r *Run) decided() error {
 	}
 	switch {
 	case !r.State.Terminal():
-		return Errorf(Conflict, "%s is decided already: %s, and it is %s now", r.ID, given, r.State)
+		return Errorf(Conflict, "%s is decided already: %s, and it is %s now", r.ID, given, r.State.words())
 	case given != "":
-		return Errorf(Conflict, "%s is decided already: %s, and it has ended (%s); to have it run once more, retry it (retry %s)", r.ID, given, r.State, r.ID)
+		return Errorf(Conflict, "%s is decided already: %s, and it has ended (%s); to have it run once more, retry it (retry %s)", r.ID, given, r.State.words(), r.ID)
 	case r.Error == "":
-		return Errorf(Conflict, "%s is over (%s); ask for it anew (retry %s)", r.ID, r.State, r.ID)
+		return Errorf(Conflict, "%s is over (%s); ask for it anew (retry %s)", r.ID, r.State.words(), r.ID)
 	}
 	return Errorf(Conflict, "%s is decided already: %s; to ask for it anew, retry it (retry %s)", r.ID, r.Error, r.ID)
 }

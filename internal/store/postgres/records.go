@@ -260,7 +260,9 @@ func (c *conditions) inStates(of []bellhop.State) {
 		case s.Terminal():
 			ended = append(ended, numberOf(states(), s))
 		case s == bellhop.Waiting:
-			any, live = append(any, "w.phase < 3"), append(live, "SELECT run_id AS id FROM waiting WHERE phase < 3")
+			any, live = append(any, "w.phase < 3"), append(live, "SELECT run_id AS id FROM waiting")
+		case s == bellhop.Held && slices.Contains(of, bellhop.Waiting): // waiting has both
+			any = append(any, "w.phase = 3")
 		case s == bellhop.Held:
 			any, live = append(any, "w.phase = 3"), append(live, "SELECT run_id AS id FROM held")
 		case s == bellhop.Running:
@@ -274,7 +276,7 @@ func (c *conditions) inStates(of []bellhop.State) {
 			c.ended = true
 			c.sql = append(c.sql, "o.state <> 4") // as outcome_bad has it
 		}
-	case len(live) > 0:
+	case len(live) > 0: // without conditions of their own, or they are not read in order
 		c.source = "(" + strings.Join(live, " UNION ALL ") + ") m" // no run is in two of them
 	}
 	c.sql = append(c.sql, "("+strings.Join(append(any, "false"), " OR ")+")")
