@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,8 +35,9 @@ type Approval struct {
 	Self    bool      `json:"self,omitempty"`
 	Expires time.Time `json:"expires"`
 	Votes   []Vote    `json:"votes,omitempty"` // in the order in which they came
-	// Notify were asked to decide (ReportApproval), and are told of the
-	// decision (ReportDecided). N of each is -1.
+	// Notify were asked to decide (ReportApproval), and are told when there is
+	// nothing left to decide (ReportDecided): it was approved or denied, its
+	// time is over, or it was cancelled before. N of each is -1.
 	Notify []Ask `json:"notify,omitempty"`
 }
 
@@ -67,6 +70,75 @@ type Voting struct {
 	Audit *AuditRecord
 }
 
+// Refusal is why a run is over that this vote has denied.
+func (v *Vote) Refusal() string {
+	if v.Reason == "" {
+		return "denied by " + v.Principal
+	}
+	return "denied by " + v.Principal + ": " + v.Reason
+}
+
+// Over reports whether it can't be given any more at a time.
+func (a *Approval) Over(now time.Time) bool {
+	return !a.Expires.IsZero() && !now.Before(a.Expires)
+}
+
+// Cast says what one more vote makes of a run: its approval then, and its
+// state, which is Held when others must agree too, Waiting or Cancelled. A vote
+// that comes to nothing is a Conflict (Approvals.Vote). It changes nothing:
+// stores call it within the change that they write.
+func (r *Run) Cast(v Vote) (*Approval, State, error) {
+	if err := r.mayVote(&v); err != nil {
+		return nil, "", err
+	}
+	after := *r.Approval
+	after.Votes = append(slices.Clone(after.Votes), v)
+	switch {
+	case !v.Approve:
+		return &after, Cancelled, nil
+	case len(after.Approvers()) >= max(1, after.Count):
+		return &after, Waiting, nil
+	}
+	return &after, Held, nil
+}
+
+func (r *Run) mayVote(v *Vote) error {
+	a := r.Approval
+	switch {
+	case a == nil:
+		return Errorf(Conflict, "%s needs no approval: it is %s", r.ID, r.State.words())
+	case r.State != Held:
+		return r.decided()
+	case a.Over(v.At):
+		return Errorf(Conflict, "%s waited for approval until %s, and that is over; ask for it anew (retry %s)", r.ID, a.Expires.UTC().Format("2006-01-02 15:04:05 MST"), r.ID)
+	case !slices.ContainsFunc(a.Votes, func(o Vote) bool { return o.Principal == v.Principal }):
+		return nil
+	case !v.Approve: // one who denied is not here: the run would be over
+		return Errorf(Conflict, "%s has approved %s already; to take that back, cancel it (cancel %s)", v.Principal, r.ID, r.ID)
+	}
+	return Errorf(Conflict, "%s has approved %s already; it still waits for %d more", v.Principal, r.ID, a.Count-len(a.Approvers()))
+}
+
+// words is how a state is said.
+func (s State) words() string { return strings.ReplaceAll(string(s), "_", " ") }
+
+// decided words that a run isn't held any more, and who has seen to that.
+func (r *Run) decided() error {
+	given := ""
+	if names := r.Approval.Approvers(); len(names) >= max(1, r.Approval.Count) {
+		given = "approved by " + strings.Join(names, " and ")
+	}
+	switch {
+	case !r.State.Terminal():
+		return Errorf(Conflict, "%s is decided already: %s, and it is %s now", r.ID, given, r.State.words())
+	case given != "":
+		return Errorf(Conflict, "%s is decided already: %s, and it has ended (%s); to have it run once more, retry it (retry %s)", r.ID, given, r.State.words(), r.ID)
+	case r.Error == "":
+		return Errorf(Conflict, "%s is over (%s); ask for it anew (retry %s)", r.ID, r.State.words(), r.ID)
+	}
+	return Errorf(Conflict, "%s is decided already: %s; to ask for it anew, retry it (retry %s)", r.ID, r.Error, r.ID)
+}
+
 // ApprovalDigest stands for exactly what a run will do: the run itself, the
 // definition of its job and its arguments; 32 hex digits. A button that
 // approves carries it, so that it approves nothing else.
@@ -87,13 +159,17 @@ type Approvals interface {
 	// Cancelled, verdict Aborted, with the reason "denied by NAME" and, if
 	// any, ": REASON". Every ask that is not withdrawn and every Notify is
 	// told: ReportDecided when the run waits now, ReportOutcome to the asks and
-	// ReportDecided to Notify when it was denied. It returns the run as it
-	// stands then. A run that is not held, whose approval has expired at
-	// Vote.At, or on which the principal has voted already is a Conflict that
-	// says so, and by whom it was decided.
+	// ReportDecided to Notify when it was denied; nobody is told of an approval
+	// after which others are missing. It returns the run as it stands then. A
+	// run that is not held, whose approval has expired at Vote.At, or on which
+	// the principal has voted already is a Conflict that says so, and by whom it
+	// was decided (Run.Cast); one that does not exist is NotFound. Who may vote
+	// is not the store's to judge.
 	Vote(ctx context.Context, v Voting) (Run, error)
 	// Lapse ends up to n held runs whose approval has expired by now, as
 	// Cancelled with verdict Aborted and the given reason; told as a denial
-	// is. next is when the next one expires, zero when there is none.
+	// is, and as are the other ends that a held run may come to (Queue.Cancel,
+	// Queue.Expire). next is when the next one expires, zero when there is none;
+	// it is now or earlier when more could be ended at once.
 	Lapse(ctx context.Context, now time.Time, n int, reason string) (gone []RunID, next time.Time, err error)
 }

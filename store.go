@@ -87,8 +87,11 @@ type RunSpec struct {
 	Deadline time.Duration
 	RetryOf  RunID // the run that this one repeats; 0 = none
 	// Approval, unless nil, keeps the run Held until it is given
-	// (Approvals.Vote). Its Notify are told in the same change
-	// (ReportApproval). Asks merge into a held run as into a waiting one.
+	// (Approvals.Vote): it can't be claimed, takes no place under its
+	// concurrency key, and keeps its first Approval. Its Votes are not taken
+	// over; its Notify are told in the same change (ReportApproval). Otherwise a
+	// held run is like a waiting one: asks merge into it, Reject sees it, Cancel
+	// and Expire end it.
 	Approval *Approval
 	After    RunID // the run that this one follows (then); 0 = none. The store fills it in for Ending.Follow
 }
@@ -225,13 +228,14 @@ type Queue interface {
 	// the run is being cancelled, whose error is ErrStopping. errs has one entry per ending.
 	Finish(ctx context.Context, ends []Ending) (errs []error, err error)
 	// Cancel does what c says, in one change. Runs that went are reported to
-	// each ask (ReportOutcome, state Cancelled).
+	// each ask (ReportOutcome, state Cancelled), held ones also to
+	// Approval.Notify (ReportDecided).
 	Cancel(ctx context.Context, c Cancellation) ([]CancelledRun, error)
 	// Lost returns running runs whose lease has run out; leases given out
 	// before the store was opened have, when the store proves that their
 	// holder is dead.
 	Lost(ctx context.Context) ([]LostRun, error)
-	// Expire ends up to n waiting runs that were never claimed and whose
+	// Expire ends up to n waiting or held runs that were never claimed and whose
 	// deadline has passed, as Cancelled with verdict Aborted and the given
 	// reason, and reports that to each ask (ReportOutcome). next is the
 	// earliest deadline among the others, zero when there is none.
@@ -256,8 +260,8 @@ type Records interface {
 	Run(ctx context.Context, id RunID) (Run, error)
 	// Runs lists runs, newest first.
 	Runs(ctx context.Context, f RunFilter) ([]Run, error)
-	// Active returns runs that run, by start, and the first n that wait, by
-	// earliest start; more says that there are more waiting ones.
+	// Active returns runs that run, by start, and the first n that wait or are
+	// held, by earliest start; more says that there are more of these.
 	Active(ctx context.Context, n int) (running, waiting []Run, more bool, err error)
 	// Asks returns a run's asks in order.
 	Asks(ctx context.Context, id RunID) ([]Ask, error)
@@ -319,8 +323,8 @@ type DueRequest struct {
 	For    time.Duration
 }
 
-// Outbox keeps reports until they are delivered. Rows are written by
-// Queue.Finish and Queue.Cancel.
+// Outbox keeps reports until they are delivered. Rows are written by Queue and
+// Approvals.
 type Outbox interface {
 	// Due takes up to d.N pending reports whose time has come, those that wait
 	// longest first, and says when another one is due (zero: none). A row that

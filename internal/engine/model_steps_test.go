@@ -134,7 +134,7 @@ func (m *modelled) expire() {
 	_, err := m.engine.Expire(m.ctx())
 	m.ok(err)
 	for _, r := range m.sorted(func(r *mrun) bool {
-		return waiting(r) && !r.claimed && r.job.def.Deadline > 0 && !m.now.Before(r.deadline())
+		return toCome(r) && !r.claimed && r.job.def.Deadline > 0 && !m.now.Before(r.deadline())
 	}) {
 		m.become(r, bellhop.Cancelled, bellhop.Aborted)
 	}
@@ -192,12 +192,13 @@ func (m *modelled) check() {
 		if got.State != r.state || got.Verdict != r.verdict || got.Attempt != r.attempt || got.Priority != r.priority || got.RetryOf != r.retryOf || got.After != r.after {
 			m.t.Fatalf("%s is %s %q, attempt %d, priority %d, after %d; want %+v", r, got.State, got.Verdict, got.Attempt, got.Priority, got.After, r)
 		}
-		if waiting(r) && !got.Start.Equal(r.start) {
+		if toCome(r) && !got.Start.Equal(r.start) {
 			m.t.Fatalf("%s starts at %s, want %s", r, got.Start, r.start)
 		}
-		if waiting(r) && !r.claimed && !got.Deadline.Equal(r.deadline()) {
+		if toCome(r) && !r.claimed && !got.Deadline.Equal(r.deadline()) {
 			m.t.Fatalf("%s has the deadline %s, want %s", r, got.Deadline, r.deadline())
 		}
+		m.checkApproval(got, r)
 		if got.State == bellhop.Running {
 			if lanes[r.lane()]++; r.job.def.Concurrency > 0 && lanes[r.lane()] > r.job.def.Concurrency {
 				m.t.Fatalf("%d runs of %s at a time", lanes[r.lane()], r.lane())
@@ -225,36 +226,5 @@ func (m *modelled) checkHolds() {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		m.t.Fatalf("there are the holds %v, want %v", got, want)
-	}
-}
-
-// checkReports wants one outcome for each ask of a run that is over, and none
-// of others.
-func (m *modelled) checkReports() {
-	type ask struct {
-		run bellhop.RunID
-		n   int
-	}
-	told := map[ask]int{}
-	for _, p := range []string{"alice", "bob"} {
-		rows, err := m.store.Outbox.Unread(m.ctx(), "", "s-"+p, 10_000)
-		m.ok(err)
-		for _, row := range rows {
-			if row.Kind != bellhop.ReportOutcome || row.Ask.Principal != p {
-				m.t.Fatalf("%s is told %+v", p, row)
-			}
-			told[ask{row.Run, row.Ask.N}]++
-		}
-	}
-	for _, r := range m.sorted(over) {
-		for n, p := range r.asks {
-			if told[ask{r.id, n}] != 1 {
-				m.t.Fatalf("%s was told %d times of %s, want once", p, told[ask{r.id, n}], r)
-			}
-			delete(told, ask{r.id, n})
-		}
-	}
-	if len(told) > 0 {
-		m.t.Fatalf("reports of what is not over: %v", told)
 	}
 }

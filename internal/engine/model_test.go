@@ -159,7 +159,7 @@ func newModelled(t *testing.T, rt *rapid.T, kind modelStore) *modelled {
 	m.t, m.kind, m.wall, m.mono = rt, kind, &handClock{at: noon}, &handClock{at: noon}
 	m.world.now, m.world.mono = noon, noon
 	m.catalog, m.jobs = modelCatalog()
-	m.focus = rapid.SampledFrom([][]string{{"one"}, {"two"}, {"free"}, {"keyed", "shared"}, {"block"}, {"block", "one"}, {"one", "two", "free", "keyed", "shared", "block"}}).Draw(rt, "focus")
+	m.focus = rapid.SampledFrom([][]string{{"one"}, {"two"}, {"free"}, {"keyed", "shared"}, {"block"}, {"block", "one"}, {"gated"}, {"gated", "opener"}, {"one", "two", "free", "keyed", "shared", "block", "gated"}}).Draw(rt, "focus")
 	m.envs = rapid.SampledFrom([][]string{{"a"}, {"a", "b"}}).Draw(rt, "envs")
 	m.open, m.remove = kind.fresh(t, m.mono)
 	m.reopen()
@@ -201,7 +201,7 @@ func (m *modelled) actions() map[string]func(*rapid.T) {
 		{"submit", 6, m.submit}, {"claim", 4, m.claim}, {"finish", 5, m.finish}, {"wait", 3, m.wait},
 		{"retry", 1, m.retry}, {"again", 1, m.again}, {"stale", 1, m.stale}, {"extend", 1, m.extend},
 		{"cancel run", 1, m.cancelRun}, {"cancel job", 1, m.cancelJob}, {"hold", 1, m.hold}, {"release", 1, m.release},
-		{"expire", 1, m.expire}, {"jump", 1, m.jump}, {"reap", 1, m.reap}, {"restart", 1, m.restart},
+		{"expire", 1, m.expire}, {"vote", 2, m.vote}, {"lapse", 1, m.lapse}, {"jump", 1, m.jump}, {"reap", 1, m.reap}, {"restart", 1, m.restart},
 	} {
 		for n := range step.weight {
 			all[fmt.Sprint(step.name, " ", n)] = func(t *rapid.T) { m.t = t; step.do() }
@@ -337,6 +337,11 @@ func (m *modelled) again() {
 		r := m.runs[m.keys[d.inv.Key]]
 		if got := answer.Accepted; got.How != bellhop.Repeated || got.Run != r.id || got.Ended != over(r) {
 			m.t.Fatalf("%s again is %+v", r, got)
+		}
+	case d.answer.Decided != nil:
+		m.ok(err)
+		if got, was := answer.Decided, d.answer.Decided; got.ID != was.ID || got.State != was.State || got.Verdict != was.Verdict || len(got.Approval.Votes) != len(was.Approval.Votes) {
+			m.t.Fatalf("decided as %+v, and again %+v", was, got)
 		}
 	case d.answer.Action == bellhop.ActionCancelRun || d.answer.Action == bellhop.ActionCancel:
 		m.ok(err)

@@ -44,6 +44,9 @@ type mrun struct {
 	retryOf   bellhop.RunID
 	after     bellhop.RunID
 	abandoned bool // its runner is gone
+	expires   time.Time
+	votes     []string // who said yes or no of it while it was held
+	decided   int      // how many asks were told that it was approved
 }
 
 // mjob is what the model knows of a job.
@@ -79,9 +82,14 @@ func modelCatalog() (*bellhop.Catalog, map[string]*mjob) {
 	add("shared", func(j *bellhop.Job) { j.ConcurrencyKey, j.Priority = "k-{env}", 3 })
 	add("block", nil, mfollow{"unblock", bellhop.FollowSuccess, 2 * time.Minute}, mfollow{"one", bellhop.FollowFailure, 0})
 	add("unblock", nil)
+	add("gated", func(j *bellhop.Job) {
+		j.Deadline = 6 * time.Minute
+		j.Approve = &bellhop.Approve{By: []string{"alice", "bob"}, Count: 2, Self: true, Within: 3 * time.Minute, Notify: []string{"ops"}}
+	})
+	add("opener", nil, mfollow{"gated", bellhop.FollowSuccess, time.Minute})
 	jobs["one"].reject = true
 	s := bellhop.Service{Name: "m", Entries: []bellhop.Entry{{Service: "m", Job: "one", OnRepeat: bellhop.OnRepeatReject}}}
-	for _, name := range []string{"one", "two", "free", "keyed", "shared", "block", "unblock"} {
+	for _, name := range []string{"one", "two", "free", "keyed", "shared", "block", "unblock", "gated", "opener"} {
 		s.Jobs = append(s.Jobs, jobs[name].def)
 	}
 	return &bellhop.Catalog{Services: []bellhop.Service{s}, Zone: time.UTC}, jobs
@@ -123,6 +131,12 @@ func running(r *mrun) bool { return r.state == bellhop.Running }
 func waiting(r *mrun) bool { return r.state == bellhop.Waiting }
 func over(r *mrun) bool    { return r.state.Terminal() }
 
+// unapproved is held until it is approved.
+func unapproved(r *mrun) bool { return r.state == bellhop.Held }
+
+// toCome is what was never claimed yet, or waits again.
+func toCome(r *mrun) bool { return waiting(r) || unapproved(r) }
+
 // held reports whether a hold keeps a run back at a time.
 func (w *world) held(job *mjob, args bellhop.Args, at time.Time) bool {
 	return slices.ContainsFunc(w.holds, func(h bellhop.Hold) bool { return h.Open(at) && h.Covers("m", job.def.Name, args) })
@@ -156,7 +170,7 @@ func (w *world) joins(a asked) *mrun {
 	if a.repeat == bellhop.OnRepeatQueue || a.retryOf != 0 {
 		return nil
 	}
-	for _, r := range w.sorted(func(r *mrun) bool { return waiting(r) && !r.claimed && r.joinable && r.alike(a.job, a.args) }) {
+	for _, r := range w.sorted(func(r *mrun) bool { return toCome(r) && !r.claimed && r.joinable && r.alike(a.job, a.args) }) {
 		return r
 	}
 	return nil
@@ -185,6 +199,9 @@ func (w *world) make(id bellhop.RunID, a asked) *mrun {
 	}
 	if a.maxDelay > 0 {
 		r.bounds = append(r.bounds, w.now.Add(a.maxDelay))
+	}
+	if a.job.def.Approve != nil {
+		r.state, r.expires = bellhop.Held, w.now.Add(a.job.def.Approve.Within)
 	}
 	w.runs[id] = r
 	return r

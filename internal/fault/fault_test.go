@@ -77,12 +77,23 @@ func TestChanceIsTheSeeds(t *testing.T) {
 type counted struct {
 	bellhop.Queue
 	bellhop.Outbox
+	bellhop.Approvals
 	calls []string
 }
 
 func (c *counted) Submit(context.Context, []bellhop.Submission) ([]bellhop.Submitted, error) {
 	c.calls = append(c.calls, "submit")
 	return []bellhop.Submitted{{Run: 1}}, nil
+}
+
+func (c *counted) Vote(context.Context, bellhop.Voting) (bellhop.Run, error) {
+	c.calls = append(c.calls, "vote")
+	return bellhop.Run{ID: 7}, nil
+}
+
+func (c *counted) Lapse(context.Context, time.Time, int, string) ([]bellhop.RunID, time.Time, error) {
+	c.calls = append(c.calls, "lapse")
+	return []bellhop.RunID{7}, time.Unix(8, 0), nil
 }
 
 func (c *counted) Settle(context.Context, []bellhop.Settlement) error {
@@ -108,6 +119,27 @@ func TestStoreFailsBeforeAndAfter(t *testing.T) {
 	}
 	if s.ID != "x" {
 		t.Error("the rest of the store is not there")
+	}
+}
+
+func TestApprovalsFailBeforeAndAfter(t *testing.T) {
+	p, err := Parse("vote.after=error@1,lapse.before=error@1", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{}
+	s := Store(&bellhop.Store{Approvals: c}, p)
+	if run, err := s.Approvals.Vote(t.Context(), bellhop.Voting{}); bellhop.CodeOf(err) != bellhop.Unavailable || run.ID != 0 || len(c.calls) != 1 {
+		t.Errorf("a vote that is not told: run %s, %v, calls %v", run.ID, err, c.calls)
+	}
+	if run, err := s.Approvals.Vote(t.Context(), bellhop.Voting{}); err != nil || run.ID != 7 {
+		t.Errorf("a vote: run %s, %v", run.ID, err)
+	}
+	if _, _, err := s.Approvals.Lapse(t.Context(), time.Time{}, 1, ""); bellhop.CodeOf(err) != bellhop.Unavailable || len(c.calls) != 2 {
+		t.Errorf("a lapse that does not come to the store: %v, calls %v", err, c.calls)
+	}
+	if gone, next, err := s.Approvals.Lapse(t.Context(), time.Time{}, 1, ""); err != nil || len(gone) != 1 || next.Unix() != 8 {
+		t.Errorf("a lapse: %v, %s, %v", gone, next, err)
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 )
 
 // methods are those that Store passes points at, before and after.
-var methods = []string{"submit", "claim", "extend", "finish", "cancel", "lost", "expire", "output", "due", "settle", "hold", "unhold", "forget"}
+var methods = []string{"submit", "claim", "extend", "finish", "cancel", "lost", "expire", "output", "due", "settle", "hold", "unhold", "vote", "lapse", "forget"}
 
 // fault is one thing that is to happen.
 type fault struct {

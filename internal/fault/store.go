@@ -16,6 +16,7 @@ func Store(s *bellhop.Store, p *Plan) *bellhop.Store {
 	out.Outputs = outputs{s.Outputs, p}
 	out.Outbox = outbox{s.Outbox, p}
 	out.Holds = holds{s.Holds, p}
+	out.Approvals = approvals{s.Approvals, p}
 	out.Retention = retention{s.Retention, p}
 	return &out
 }
@@ -116,6 +117,23 @@ func (h holds) PutHold(ctx context.Context, key string, hold bellhop.Hold) (bell
 
 func (h holds) EndHolds(ctx context.Context, key string, f bellhop.HoldFilter, by string, now time.Time) ([]bellhop.Hold, error) {
 	return around(h.plan, "unhold", func() ([]bellhop.Hold, error) { return h.holdsPort.EndHolds(ctx, key, f, by, now) })
+}
+
+type approvals struct {
+	bellhop.Approvals
+	plan *Plan
+}
+
+func (a approvals) Vote(ctx context.Context, v bellhop.Voting) (bellhop.Run, error) {
+	return around(a.plan, "vote", func() (bellhop.Run, error) { return a.Approvals.Vote(ctx, v) })
+}
+
+func (a approvals) Lapse(ctx context.Context, now time.Time, n int, reason string) (gone []bellhop.RunID, next time.Time, err error) {
+	gone, err = around(a.plan, "lapse", func() (gone []bellhop.RunID, err error) {
+		gone, next, err = a.Approvals.Lapse(ctx, now, n, reason)
+		return gone, err
+	})
+	return gone, next, err
 }
 
 type retention struct {

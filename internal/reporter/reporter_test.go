@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type destination struct {
 	mu    sync.Mutex
 	fail  map[bellhop.RunID][]error // one a delivery
+	whole []bellhop.Report          // what was delivered
 	block chan struct{}             // when set, deliveries wait for it
 	got   []string                  // "channel run" of what was delivered
 	tries []time.Time
@@ -46,6 +47,7 @@ func (d *destination) Deliver(ctx context.Context, r bellhop.Report) (string, er
 		d.fail[r.Run.ID] = left[1:]
 		return "", left[0]
 	}
+	d.whole = append(d.whole, r)
 	d.got = append(d.got, fmt.Sprintf("%s %d %s", r.Ask.Origin.Channel, r.Run.ID, r.Run.State))
 	return "ref", nil
 }
@@ -148,6 +150,46 @@ func TestDeliversUntilDelivered(t *testing.T) {
 		}
 		if n := len(dest.tries); n != 5 {
 			t.Errorf("%d tries, want 5", n)
+		}
+	})
+}
+
+// TestAnApprovalIsAskedForAndItsEndIsTold: the reports of held runs have the
+// approval with them, and who has no address finds theirs unread.
+func TestAnApprovalIsAskedForAndItsEndIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dest := &destination{}
+		f := start(t, dest)
+		defer f.stop()
+		now, job := time.Now(), bellhop.Job{Service: "s", Name: "j", Executor: "test", Spec: json.RawMessage(`{}`)}
+		a := &bellhop.Approval{By: []string{"ops"}, Count: 1, Expires: now.Add(time.Hour), Notify: []bellhop.Ask{
+			{Principal: "ops", Origin: bellhop.Origin{Source: "chat", Channel: "ops"}}, {Principal: "boss"},
+		}}
+		_, err := f.store.Queue.Submit(t.Context(), []bellhop.Submission{{
+			Run: bellhop.RunSpec{Service: "s", Job: "j", Digest: job.Digest(), Start: now, Approval: a},
+			Ask: bellhop.Ask{Principal: "alice", Key: "k", Origin: bellhop.Origin{Source: "chat", Channel: "a"}}, Now: now,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		_, err = f.store.Approvals.Vote(t.Context(), bellhop.Voting{Key: "v", Run: 1, Vote: bellhop.Vote{Principal: "bob", Approve: true, At: time.Now()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		dest.mu.Lock()
+		defer dest.mu.Unlock()
+		var told []string
+		for _, r := range dest.whole {
+			told = append(told, fmt.Sprintf("%s %s %s %d %v", r.Ask.Origin.Channel, r.Kind, r.Run.State, r.Ask.N, r.Run.Approval.Approvers()))
+		}
+		slices.Sort(told)
+		if want := []string{"a decided waiting 0 [bob]", "ops approval held -1 []", "ops decided waiting -1 [bob]"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		if rows, err := f.store.Outbox.Unread(t.Context(), "boss", "", 9); err != nil || len(rows) != 2 {
+			t.Errorf("unread are %+v, %v", rows, err)
 		}
 	})
 }

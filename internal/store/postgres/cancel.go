@@ -184,7 +184,8 @@ func (t *tx) waiting(ids []int64) (found []*record, err error) {
 	return found, err
 }
 
-// endWaiting ends locked runs that wait, and tells their asks.
+// endWaiting ends locked runs that wait or are held, and tells their asks. Who
+// was asked to approve one is told that this is over.
 func (t *tx) endWaiting(d *db, found []*record, now int64, reason string) error {
 	if len(found) == 0 {
 		return nil
@@ -205,7 +206,7 @@ func (t *tx) endWaiting(d *db, found []*record, now int64, reason string) error 
 		return err
 	}
 	w := &writing{}
-	var ids []int64
+	var ids, held []int64
 	var ckeys []int32
 	for _, rec := range found {
 		id := int64(rec.run.ID)
@@ -219,9 +220,16 @@ func (t *tx) endWaiting(d *db, found []*record, now int64, reason string) error 
 		}
 		w.end(o)
 		w.report(id, rec.lease, bellhop.ReportOutcome, now)
+		if rec.run.State == bellhop.Held {
+			held = append(held, id)
+			w.notify(id, rec.lease, bellhop.ReportDecided, rec.run.Approval.Notify, now)
+		}
 		ids, ckeys = append(ids, id), append(ckeys, rec.ckey)
 	}
 	t.do(sqlStopWaiting, ids)
+	if len(held) > 0 {
+		t.do(sqlAwaitNoMore, held)
+	}
 	w.write(t, d.slot)
 	t.letPass(ckeys, now, false)
 	return nil

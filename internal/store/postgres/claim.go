@@ -22,7 +22,7 @@ const (
 
 // claimColumns are what candidate.scan reads.
 const claimColumns = `r.id, j.service, j.name, d.digest, r.retry_of, r.after, r.created, r.withdrawn, r.principal, r.session, r.server, r.ask, r.args,
-  c.rank, c.start, c.deadline, c.told, c.attempt, c.lease, c.ckey, coalesce(b.climit, 0)`
+  c.rank, c.start, c.deadline, c.told, c.attempt, c.lease, c.ckey, coalesce(b.climit, 0), r.approval`
 
 const joinNames = ` JOIN job j ON j.id = r.job JOIN definition d ON d.id = r.definition`
 
@@ -37,7 +37,7 @@ const (
     ORDER BY q.start, q.run_id LIMIT $2 FOR UPDATE SKIP LOCKED) w LIMIT $2)
   SELECT ` + claimColumns + ` FROM c JOIN run r ON r.id = c.run_id` + joinNames + joinLimit
 	// By PRIMARY KEY.
-	sqlReadyOnly = `WITH c AS MATERIALIZED (SELECT * FROM waiting WHERE run_id = ANY ($1::bigint[]) ORDER BY run_id FOR UPDATE SKIP LOCKED)
+	sqlReadyOnly = `WITH c AS MATERIALIZED (SELECT * FROM waiting WHERE run_id = ANY ($1::bigint[]) AND phase < 3 ORDER BY run_id FOR UPDATE SKIP LOCKED)
   SELECT ` + claimColumns + ` FROM c JOIN run r ON r.id = c.run_id` + joinNames + joinLimit
 	// By waiting_order, rank by rank.
 	sqlNextStart = `SELECT n.start FROM generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
@@ -118,13 +118,13 @@ type candidate struct {
 }
 
 func (c *candidate) scan(r pgx.Rows) error {
-	var rest, args []byte
+	var rest, args, approval []byte
 	var start, told, created int64
 	var session, server *string
 	var lease int32
 	run := &c.run
 	err := r.Scan(&run.ID, &run.Service, &run.Job, &run.Digest, &run.RetryOf, &run.After, &created, &c.withdrawn, &run.AskedBy, &session, &server, &rest, &args,
-		&c.rank, &start, &c.deadline, &told, &run.Attempt, &lease, &c.ckey, &c.climit)
+		&c.rank, &start, &c.deadline, &told, &run.Attempt, &lease, &c.ckey, &c.climit, &approval)
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,9 @@ func (c *candidate) scan(r pgx.Rows) error {
 	run.Origin = ask.Origin
 	run.Origin.Session, run.Origin.Server = orEmpty(session), orEmpty(server)
 	run.Created, run.Start, run.Deadline, run.Priority, c.lease = timeOf(created), timeOf(start), timeOf(told), int(9-c.rank), int64(lease)
+	if run.Approval, err = decodeApproval(approval); err != nil {
+		return err
+	}
 	run.Args, err = decodeArgs(args)
 	return err
 }

@@ -48,5 +48,8 @@ func (o *Outages) Fail(writesOnly bool, err error) {
 // Succeed is a call that goes well.
 func (o *Outages) Succeed(wrote bool) { o.o.success(wrote) }
 
+// LapsedQuery finds held runs whose approval has not come in time.
+const LapsedQuery = sqlLapsed
+
 // ListOf is the query for a list of runs, and its values.
 func ListOf(f bellhop.RunFilter) (query string, args []any) { return listOf(f) }

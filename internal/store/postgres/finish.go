@@ -154,7 +154,7 @@ func (t *tx) finish(d *db, list []*ending) error {
 			w.report(e.held.id, e.held.lease, e.Report, micros(e.Now))
 		}
 		if e.State.Terminal() {
-			w.notify(e.held.id, e.held.lease, e.Notify, micros(e.Now))
+			w.notify(e.held.id, e.held.lease, bellhop.ReportOutcome, e.Notify, micros(e.Now))
 		}
 	}
 	t.do(sqlStopRunning, ids)

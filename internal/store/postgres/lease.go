@@ -133,42 +133,7 @@ func (d *db) Lost(ctx context.Context) ([]bellhop.LostRun, error) {
 	return lost, nil
 }
 
-// Expire ends waiting runs whose deadline has passed.
+// Expire ends runs that wait or are held and whose deadline has passed.
 func (d *db) Expire(ctx context.Context, now time.Time, n int, reason string) (gone []bellhop.RunID, next time.Time, err error) {
-	us := micros(now)
-	err = d.write(ctx, "giving up runs", func(t *tx) error {
-		gone, next = nil, now // when the answer is lost: look again
-		var ids []int64
-		t.each(sqlTooLate, func(r pgx.Rows) error {
-			var id int64
-			err := r.Scan(&id)
-			ids = append(ids, id)
-			return err
-		}, us, max(n, 0))
-		if err := t.flush(); err != nil {
-			return err
-		}
-		found, err := t.waiting(ids)
-		if err != nil {
-			return err
-		}
-		if err := t.endWaiting(d, found, us, reason); err != nil {
-			return err
-		}
-		for _, id := range ids {
-			gone = append(gone, bellhop.RunID(id))
-		}
-		var first int64
-		t.batch.Queue(sqlNextDue).Query(func(rows pgx.Rows) error {
-			for rows.Next() {
-				if err := rows.Scan(&first); err != nil {
-					return err
-				}
-			}
-			next = timeOf(first)
-			return rows.Err()
-		})
-		return nil
-	})
-	return gone, next, err
+	return d.giveUp(ctx, sqlTooLate, sqlNextDue, now, n, reason)
 }

@@ -21,43 +21,55 @@ func TestAPageReadsLittleMoreThanItself(t *testing.T) {
 	pgtest.Exec(t, url, `SET search_path = bellhop;
 INSERT INTO run (id, lane, job, definition, retry_of, after, created, principal, ask) SELECT g, 1, 1, 1, 0, 0, g, 'p' || g % 10, '' FROM generate_series(1000, 10999) g;
 INSERT INTO outcome (run_id, state, verdict, previous, rank, how, attempt, lease, start, deadline, started, finished, output) SELECT g, 4, 0, 0, 4, 1, 1, 1, g, 0, g, g, 0 FROM generate_series(1000, 4999) g;
-INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, lane, ckey) SELECT g, 0, 4, g, 0, 0, 0, 0, 1, 0 FROM generate_series(5000, 10999) g`)
+INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, lane, ckey) SELECT g, 0, 4, g, 0, 0, 0, 0, 1, 0 FROM generate_series(5000, 10999) g;
+INSERT INTO held (run_id, expires) SELECT g, g FROM generate_series(5000, 7999) g; UPDATE waiting SET phase = 3 WHERE run_id < 8000`)
 	conn, err := pgx.Connect(ctx, url)
 	must(t, err)
 	defer func() { _ = conn.Close(ctx) }()
 	_, err = conn.Exec(ctx, `SET search_path = bellhop; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off; SET enable_sort = off; SET jit = off; SET plan_cache_mode = force_custom_plan`)
 	must(t, err)
-	waiting := []bellhop.State{bellhop.Waiting}
-	rows := regexp.MustCompile(`(?:actual.* rows=|Rows Removed by [A-Za-z ]+: )(\d+)(?: loops=(\d+))?`)
+	waiting, held := []bellhop.State{bellhop.Waiting}, []bellhop.State{bellhop.Held}
 	for name, c := range map[string]struct {
 		filter bellhop.RunFilter
 		most   int // rows through any part of the plan
 	}{
 		"what waits":               {bellhop.RunFilter{States: waiting, Limit: 20}, 100},
 		"what waits or runs":       {bellhop.RunFilter{States: []bellhop.State{bellhop.Waiting, bellhop.Running}, Limit: 20}, 100},
-		"a later page":             {bellhop.RunFilter{States: waiting, Before: 8000, Limit: 20}, 100},
+		"a later page":             {bellhop.RunFilter{States: waiting, Before: 9000, Limit: 20}, 100},
+		"what is held":             {bellhop.RunFilter{States: held, Limit: 20}, 100},
+		"a later page of it":       {bellhop.RunFilter{States: held, Before: 6000, Limit: 20}, 100},
+		"what is to come":          {bellhop.RunFilter{States: append(held, waiting...), Limit: 20}, 100},
 		"one person's":             {bellhop.RunFilter{Principal: "p3", Limit: 20}, 2000},
 		"one person's, which wait": {bellhop.RunFilter{Principal: "p3", States: waiting, Limit: 20}, 2000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			query, args := postgres.ListOf(c.filter)
-			plan, err := conn.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+query, args...)
-			must(t, err)
-			lines, err := pgx.CollectRows(plan, pgx.RowTo[string])
-			must(t, err)
-			for _, line := range lines {
-				found := rows.FindStringSubmatch(line)
-				if found == nil {
-					continue
-				}
-				n, _ := strconv.Atoi(found[1])
-				if loops, err := strconv.Atoi(found[2]); err == nil {
-					n *= loops
-				}
-				if n > c.most {
-					t.Errorf("%d rows, want %d at the most: %s", n, c.most, line)
-				}
-			}
+			readsAtMost(t, conn, c.most, query, args...)
 		})
+	}
+	t.Run("what was approved too late", func(t *testing.T) { readsAtMost(t, conn, 100, postgres.LapsedQuery, int64(5009), 50) })
+}
+
+var planRows = regexp.MustCompile(`(?:actual.* rows=|Rows Removed by [A-Za-z ]+: )(\d+)(?: loops=(\d+))?`)
+
+// readsAtMost wants no more rows through any part of a query's plan.
+func readsAtMost(t *testing.T, conn *pgx.Conn, most int, query string, args ...any) {
+	t.Helper()
+	plan, err := conn.Query(ctx, "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "+query, args...)
+	must(t, err)
+	lines, err := pgx.CollectRows(plan, pgx.RowTo[string])
+	must(t, err)
+	for _, line := range lines {
+		found := planRows.FindStringSubmatch(line)
+		if found == nil {
+			continue
+		}
+		n, _ := strconv.Atoi(found[1])
+		if loops, err := strconv.Atoi(found[2]); err == nil {
+			n *= loops
+		}
+		if n > most {
+			t.Errorf("%d rows, want %d at the most: %s", n, most, line)
+		}
 	}
 }

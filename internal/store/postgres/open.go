@@ -135,7 +135,7 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	d.finishes = newGroup(finishers, func(f *finishing) int { return len(f.ends) }, d.finishAll)
 	d.outputs = newGroup(appenders, func(a *appending) int { return len(a.batches) }, d.appendAll)
 	return &bellhop.Store{
-		ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Retention: d, Cluster: d, Admin: d, Shared: true,
+		ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Approvals: d, Retention: d, Cluster: d, Admin: d, Shared: true,
 	}, nil
 }
 

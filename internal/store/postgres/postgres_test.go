@@ -71,5 +71,11 @@ func TestStore(t *testing.T) {
 			mu.Unlock()
 			return begin(t, url, clock, n+1)
 		},
+		Beside: func(t *testing.T, s *bellhop.Store, clock bellhop.Clock) *bellhop.Store {
+			mu.Lock()
+			url, n := urls[s], times[s]
+			mu.Unlock()
+			return begin(t, url, clock, n)
+		},
 	})
 }

@@ -15,12 +15,12 @@ import (
 // runColumns are what record.scan reads. The second half comes from where the
 // run stands: waiting, running or outcome.
 const runColumns = `SELECT r.id, j.service, j.name, d.digest, r.retry_of, r.after, r.created, r.withdrawn, r.principal, r.session, r.server, r.ask, r.args,
-  CASE WHEN w.run_id IS NOT NULL THEN 2 WHEN x.run_id IS NOT NULL THEN 3 ELSE coalesce(o.state, 0) END,
+  CASE WHEN w.phase = 3 THEN 1 WHEN w.run_id IS NOT NULL THEN 2 WHEN x.run_id IS NOT NULL THEN 3 ELSE coalesce(o.state, 0) END,
   coalesce(o.verdict, 0), coalesce(o.previous, 0), o.exit_status, coalesce(o.finished, 0), coalesce(w.reason, o.error), o.result, o.warnings, coalesce(o.forgotten, false),
   coalesce(w.rank, x.rank, o.rank, 0), coalesce(w.start, x.start, o.start, 0), coalesce(w.told, x.told, o.deadline, 0), coalesce(w.started, x.started, o.started, 0),
   coalesce(w.attempt, x.attempt, o.attempt, 0), coalesce(w.lease, x.lease, o.lease, 0), r.lane, coalesce(w.ckey, x.ckey, 0), coalesce(w.asks, x.asks, 0),
   coalesce(x.runner, o.runner), x.handle, x.cancel,
-  CASE WHEN w.ckey > 0 THEN (SELECT b.run_id FROM running b WHERE b.ckey = w.ckey AND b.ckey > 0 LIMIT 1) END`
+  CASE WHEN w.ckey > 0 AND w.phase < 3 THEN (SELECT b.run_id FROM running b WHERE b.ckey = w.ckey AND b.ckey > 0 LIMIT 1) END, r.approval`
 
 const (
 	// All by PRIMARY KEY.
@@ -34,7 +34,7 @@ const (
 	sqlActiveRunning = `SELECT run_id FROM running`
 	// Of each rank the first ones: of those in the order of claims by
 	// waiting_order, of those kept back by waiting_kept and waiting_hold, key by
-	// key and hold by hold.
+	// key and hold by hold. And all of held, which is short.
 	sqlActiveWaiting = `WITH RECURSIVE k (id) AS (
     (SELECT ckey FROM waiting WHERE phase = 1 ORDER BY ckey LIMIT 1)
     UNION ALL SELECT (SELECT w.ckey FROM waiting w WHERE w.phase = 1 AND w.ckey > k.id ORDER BY w.ckey LIMIT 1) FROM k WHERE k.id IS NOT NULL),
@@ -47,7 +47,8 @@ const (
     UNION ALL SELECT w.* FROM k CROSS JOIN generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
       SELECT q.run_id, q.start FROM waiting q WHERE q.phase = 1 AND q.ckey = k.id AND q.rank = p.rank ORDER BY q.start, q.run_id LIMIT $1) w WHERE k.id IS NOT NULL
     UNION ALL SELECT w.* FROM h CROSS JOIN generate_series(0, 9) p (rank) CROSS JOIN LATERAL (
-      SELECT q.run_id, q.start FROM waiting q WHERE q.phase = 2 AND q.hold = h.id AND q.rank = p.rank ORDER BY q.start, q.run_id LIMIT $1) w WHERE h.id IS NOT NULL) a
+      SELECT q.run_id, q.start FROM waiting q WHERE q.phase = 2 AND q.hold = h.id AND q.rank = p.rank ORDER BY q.start, q.run_id LIMIT $1) w WHERE h.id IS NOT NULL
+    UNION ALL SELECT q.run_id, q.start FROM held d JOIN waiting q ON q.run_id = d.run_id) a
   ORDER BY a.start, a.run_id LIMIT $1`
 )
 
@@ -71,13 +72,13 @@ func (rec *record) scan(r pgx.Rows) error {
 	run := &rec.run
 	var created, finished, start, started int64
 	var session, server, reason, runner, handle, cancel *string
-	var rest, args, result, warnings []byte
+	var rest, args, result, warnings, approval []byte
 	var state, verdict, previous int16
 	var exit *int32
 	var behind *int64
 	err := r.Scan(&run.ID, &run.Service, &run.Job, &run.Digest, &run.RetryOf, &run.After, &created, &rec.withdrawn, &run.AskedBy, &session, &server, &rest, &args,
 		&state, &verdict, &previous, &exit, &finished, &reason, &result, &warnings, &run.OutputForgotten,
-		&rec.rank, &start, &rec.told, &started, &run.Attempt, &rec.lease, &rec.lane, &rec.ckey, &rec.asks, &runner, &handle, &cancel, &behind)
+		&rec.rank, &start, &rec.told, &started, &run.Attempt, &rec.lease, &rec.lane, &rec.ckey, &rec.asks, &runner, &handle, &cancel, &behind, &approval)
 	if err != nil {
 		return err
 	}
@@ -95,6 +96,9 @@ func (rec *record) scan(r pgx.Rows) error {
 	rec.ask.Origin.Session, rec.ask.Origin.Server = orEmpty(session), orEmpty(server)
 	run.Origin = rec.ask.Origin
 	if run.Args, err = decodeArgs(args); err != nil {
+		return err
+	}
+	if run.Approval, err = decodeApproval(approval); err != nil {
 		return err
 	}
 	if len(result) > 0 {
@@ -256,7 +260,11 @@ func (c *conditions) inStates(of []bellhop.State) {
 		case s.Terminal():
 			ended = append(ended, numberOf(states(), s))
 		case s == bellhop.Waiting:
-			any, live = append(any, "w.run_id IS NOT NULL"), append(live, "SELECT run_id AS id FROM waiting")
+			any, live = append(any, "w.phase < 3"), append(live, "SELECT run_id AS id FROM waiting")
+		case s == bellhop.Held && slices.Contains(of, bellhop.Waiting): // waiting has both
+			any = append(any, "w.phase = 3")
+		case s == bellhop.Held:
+			any, live = append(any, "w.phase = 3"), append(live, "SELECT run_id AS id FROM held")
 		case s == bellhop.Running:
 			any, live = append(any, "x.run_id IS NOT NULL"), append(live, "SELECT run_id AS id FROM running")
 		}
@@ -268,13 +276,13 @@ func (c *conditions) inStates(of []bellhop.State) {
 			c.ended = true
 			c.sql = append(c.sql, "o.state <> 4") // as outcome_bad has it
 		}
-	case len(live) > 0:
-		c.source = "(" + strings.Join(live, " UNION ALL ") + ") m" // no run is in both
+	case len(live) > 0: // without conditions of their own, or they are not read in order
+		c.source = "(" + strings.Join(live, " UNION ALL ") + ") m" // no run is in two of them
 	}
 	c.sql = append(c.sql, "("+strings.Join(append(any, "false"), " OR ")+")")
 }
 
-// Active returns what runs, and the first n that wait.
+// Active returns what runs, and the first n that wait or are held.
 func (d *db) Active(ctx context.Context, n int) (running, waiting []bellhop.Run, more bool, err error) {
 	n = max(n, 0)
 	var run, wait []*record

@@ -15,15 +15,15 @@ import (
 const (
 	// By PRIMARY KEY (key), and what was found by those of the others.
 	sqlSeen = `SELECT k.key, k.run_id, k.rejected, coalesce(w.start, x.start, o.start, 0), (w.run_id IS NULL AND x.run_id IS NULL),
-  coalesce(w.ckey, 0), coalesce(w.rank, 0), (x.run_id IS NOT NULL)
+  CASE WHEN w.phase < 3 THEN w.ckey ELSE 0 END, coalesce(w.rank, 0), (x.run_id IS NOT NULL)
   FROM key k LEFT JOIN waiting w ON w.run_id = k.run_id LEFT JOIN running x ON x.run_id = k.run_id LEFT JOIN outcome o ON o.run_id = k.run_id
   WHERE k.key = ANY ($1::uuid[])`
 	// By waiting_merge. Locked in order, so that nobody claims or moves them.
-	sqlTargets = `SELECT w.merge, w.run_id, w.asks, w.ckey, w.rank, w.start, w.latest, w.patience, r.created
+	sqlTargets = `SELECT w.merge, w.run_id, w.asks, w.ckey, w.rank, w.start, w.latest, w.patience, w.phase = 3, r.created
   FROM waiting w JOIN run r ON r.id = w.run_id WHERE w.merge = ANY ($1::uuid[]) ORDER BY w.run_id FOR UPDATE OF w`
 	// By waiting_alike and running_alike.
-	sqlAlike = `SELECT alike, run_id, start, ckey, rank FROM waiting WHERE alike = ANY ($1::uuid[])
-  UNION ALL SELECT alike, run_id, start, 0, rank FROM running WHERE alike = ANY ($1::uuid[]) ORDER BY run_id`
+	sqlAlike = `SELECT alike, run_id, start, ckey, rank, phase = 3 FROM waiting WHERE alike = ANY ($1::uuid[])
+  UNION ALL SELECT alike, run_id, start, 0, rank, false FROM running WHERE alike = ANY ($1::uuid[]) ORDER BY run_id`
 	sqlLockAlike = `SELECT pg_advisory_xact_lock($1::int, k) FROM unnest($2::int[]) k`
 
 	sqlRunIDs = `SELECT nextval('run_id') FROM generate_series(1, $1::int)`
@@ -38,7 +38,7 @@ const (
 	sqlInsertAsks = `INSERT INTO ask (run_id, n, principal, session, server, ask)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[])`
 	sqlSeal  = `UPDATE waiting SET merge = NULL WHERE run_id = ANY ($1::bigint[])`
-	sqlMerge = `UPDATE waiting w SET phase = 0, hold = 0, rank = u.rank, start = u.start, deadline = u.deadline, told = u.deadline, latest = u.latest, asks = u.asks
+	sqlMerge = `UPDATE waiting w SET phase = CASE w.phase WHEN 3 THEN 3 ELSE 0 END, hold = 0, rank = u.rank, start = u.start, deadline = u.deadline, told = u.deadline, latest = u.latest, asks = u.asks
   FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[]) u (id, rank, start, deadline, latest, asks) WHERE w.run_id = u.id`
 	// By PRIMARY KEY, in order. Where the limit of a key has changed, those that
 	// it kept back pass as with letPass.
@@ -77,6 +77,7 @@ type newRun struct {
 	reject          bool
 	retryOf, after  int64
 	args            []byte
+	approval        *bellhop.Approval // nil: it needs none
 	out             bellhop.Submitted
 }
 
@@ -99,7 +100,7 @@ func (d *db) prepareRun(ctx context.Context, s *bellhop.RunSpec) (*newRun, error
 	}
 	n := &newRun{
 		args: args, rank: rankOf(s.Priority), start: micros(s.Start), patience: s.Deadline.Microseconds(), delay: s.MaxDelay.Microseconds(),
-		merge: hash(s.MergeKey), alike: hash(s.AlikeKey), reject: s.Reject && s.AlikeKey != "", retryOf: int64(s.RetryOf), after: int64(s.After),
+		merge: hash(s.MergeKey), alike: hash(s.AlikeKey), reject: s.Reject && s.AlikeKey != "", retryOf: int64(s.RetryOf), after: int64(s.After), approval: s.Approval,
 	}
 	if n.def, err = d.names.definition(ctx, s.Digest); err != nil {
 		return nil, err
@@ -181,6 +182,7 @@ type target struct {
 	joined          []newAsk // beyond those that are stored
 	moved           bool     // it is to be written again
 	sealed          bool     // another one has taken its merge key over
+	held            bool     // until it is approved
 	fresh           *newRun  // of this change
 }
 
@@ -273,7 +275,7 @@ func (s *submission) readSeen(r pgx.Rows) error {
 func (s *submission) readTarget(r pgx.Rows) error {
 	var merge pgtype.UUID
 	t := &target{}
-	err := r.Scan(&merge, &t.id, &t.asks, &t.ckey, &t.rank, &t.start, &t.latest, &t.patience, &t.created)
+	err := r.Scan(&merge, &t.id, &t.asks, &t.ckey, &t.rank, &t.start, &t.latest, &t.patience, &t.held, &t.created)
 	s.targets[merge] = t
 	return err
 }
@@ -281,7 +283,7 @@ func (s *submission) readTarget(r pgx.Rows) error {
 func (s *submission) readAlike(r pgx.Rows) error {
 	var alike pgtype.UUID
 	t := &target{}
-	err := r.Scan(&alike, &t.id, &t.start, &t.ckey, &t.rank)
+	err := r.Scan(&alike, &t.id, &t.start, &t.ckey, &t.rank, &t.held)
 	if s.alike[alike] == nil {
 		s.alike[alike] = t
 	}
@@ -319,7 +321,7 @@ func (s *submission) place(n *newRun) {
 		}
 	}
 	s.limit(n)
-	t := &target{ckey: n.ckey, rank: n.rank, start: n.start, patience: n.patience, created: n.now, asks: len(n.asks), joined: n.asks[1:], fresh: n}
+	t := &target{ckey: n.ckey, rank: n.rank, start: n.start, patience: n.patience, created: n.now, asks: len(n.asks), joined: n.asks[1:], fresh: n, held: n.approval != nil}
 	if n.delay > 0 {
 		t.latest = n.now + n.delay
 	}
@@ -395,7 +397,11 @@ func (s *submission) note(n *newRun, t *target, rejected bool) {
 // tell answers a submission; the run's id is filled in when it is known.
 func (s *submission) tell(n *newRun, t *target, how bellhop.How) {
 	n.out = bellhop.Submitted{How: how, Start: timeOf(t.start)}
-	s.behind = append(s.behind, behindRow{n: n, t: t, ckey: t.ckey, rank: t.rank, start: t.start})
+	b := behindRow{n: n, t: t, ckey: t.ckey, rank: t.rank, start: t.start}
+	if t.held {
+		b.ckey = 0 // it is behind nobody
+	}
+	s.behind = append(s.behind, b)
 }
 
 // repeat answers a submission whose key was seen before this change.
@@ -452,6 +458,7 @@ func (s *submission) write() error {
 	}
 	s.writeKeys()
 	s.writeRuns()
+	s.writeHeld()
 	s.writeMoved()
 	s.writeLimits()
 	s.writeAsks()

@@ -76,10 +76,10 @@ func (w *writing) report(id int64, attempt int32, kind bellhop.ReportKind, now i
 	w.reports = append(w.reports, reportRow{id: id, attempt: attempt, kind: numberOf(kinds(), kind), now: now})
 }
 
-// notify tells others of the outcome.
-func (w *writing) notify(id int64, attempt int32, whom []bellhop.Ask, now int64) {
+// notify tells others, who did not ask.
+func (w *writing) notify(id int64, attempt int32, kind bellhop.ReportKind, whom []bellhop.Ask, now int64) {
 	for i := range whom {
-		w.notes = append(w.notes, reportRow{id: id, attempt: attempt, kind: numberOf(kinds(), bellhop.ReportOutcome), now: now, ask: packNewAsk(&whom[i])})
+		w.notes = append(w.notes, reportRow{id: id, attempt: attempt, kind: numberOf(kinds(), kind), now: now, ask: packNewAsk(&whom[i])})
 	}
 }
 

@@ -108,10 +108,7 @@ func (t *tx) cancelAll(c *bellhop.Cancellation, ids []int64) (out []bellhop.Canc
 
 // cancel does what c says to one run that waits or runs.
 func (t *tx) cancel(c *bellhop.Cancellation, e *entry) (bellhop.CancelledRun, error) {
-	out := bellhop.CancelledRun{Run: bellhop.RunID(e.id), State: bellhop.Waiting}
-	if e.phase == phaseRunning {
-		out.State = bellhop.Running
-	}
+	out := bellhop.CancelledRun{Run: bellhop.RunID(e.id), State: e.state()}
 	if !c.All {
 		left, err := t.withdraw(c, e)
 		if err != nil || left != "" {
@@ -159,14 +156,19 @@ func (t *tx) withdraw(c *bellhop.Cancellation, e *entry) (bellhop.CancelEffect, 
 	return bellhop.CancelWithdrawn, err
 }
 
-// endWaiting ends a run that waits.
+// endWaiting ends a run that waits or is held. Who was asked to approve it is
+// told that this is over.
 func (t *tx) endWaiting(e *entry, reason string, now int64) error {
-	err := t.endRun(e, &runEnd{
+	asked, err := t.askedOf(e)
+	if err != nil {
+		return err
+	}
+	err = t.endRun(e, &runEnd{
 		state: bellhop.Cancelled, now: now, reason: reason,
 		verdict: func(bellhop.State) bellhop.Verdict { return bellhop.Aborted },
 	})
 	if err != nil {
 		return err
 	}
-	return t.tell(e, bellhop.ReportOutcome, nil, now, e.untouched())
+	return t.tell(e, bellhop.ReportOutcome, telling{bellhop.ReportDecided, asked}, now, e.untouched())
 }

@@ -28,7 +28,7 @@ func ends() []bellhop.End {
 }
 
 func kinds() []bellhop.ReportKind {
-	return []bellhop.ReportKind{"", bellhop.ReportRetried, bellhop.ReportOutcome}
+	return []bellhop.ReportKind{"", bellhop.ReportRetried, bellhop.ReportOutcome, bellhop.ReportApproval, bellhop.ReportDecided}
 }
 
 func reportStates() []bellhop.ReportState {

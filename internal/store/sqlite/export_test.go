@@ -82,7 +82,7 @@ func (t *tx) checkQueue() string {
 		a, b := *got, *want
 		for _, e := range []*entry{&a, &b} { // what the file does not say
 			e.facts, e.mark, e.place, e.nextAlike, e.formerAlike, e.output, e.hold, e.handled = nil, 0, [slots]int32{}, nil, nil, 0, 0, false
-			if e.phase != phaseRunning {
+			if e.waits() {
 				e.phase = phaseFuture
 			}
 		}
@@ -111,14 +111,14 @@ func (t *tx) checkQueue() string {
 	if len(has.merge) != len(untouched) || has.deadlines.len() != deadlines || has.facts != facts {
 		return fmt.Sprintf("%d merge keys, %d deadlines, %d facts; want %d, %d, %d", len(has.merge), has.deadlines.len(), has.facts, len(untouched), deadlines, facts)
 	}
-	inHeaps := has.future.len() + has.ready.len() + has.late.len()
+	inHeaps := has.future.len() + has.ready.len() + has.late.len() + has.asked.len()
 	for _, h := range has.held {
 		inHeaps += h.len()
 	}
 	for key, g := range has.groups {
 		want := t.q.groups[key]
-		if want == nil || len(want.running) != len(g.running) || want.starts.len() != g.starts.len() {
-			return fmt.Sprintf("key %d has %d that run, %d that wait", key, len(g.running), g.starts.len())
+		if want == nil || len(want.running) != len(g.running) || want.starts.len() != g.starts.len() || want.asked != g.asked {
+			return fmt.Sprintf("key %d has %d that run, %d that wait, %d that are held", key, len(g.running), g.starts.len(), g.asked)
 		}
 		ready := 0
 		for _, e := range g.starts.items {
@@ -235,7 +235,13 @@ func HotStatements() map[string][]string {
 		sqlIDs:            {byID},
 		sqlIDsOfJob:       {"run_job (job=? AND rowid<?)"},
 		sqlIDsOfState:     {"ended_state (state=? AND rowid<?)"},
-		sqlIDsOfQueue:     {byID},
+		sqlIDsWaiting:     {byID},
+		sqlIDsRunning:     {byID},
+		sqlIDsHeld:        {byID},
+		sqlGiven:          {byID},
+		sqlAwaitNoMore:    {byID},
+		sqlSetApproval:    {byID},
+		sqlApproval:       {byID},
 		sqlIDsAsked:       {"run_principal (principal=? AND rowid<?)"},
 		sqlIDsJoined:      {"ask_principal (principal=? AND run_id<?)"},
 		sqlServiceJobs:    {"sqlite_autoindex_job_1 (service=?)"},

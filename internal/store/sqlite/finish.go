@@ -110,7 +110,7 @@ func (t *tx) finish(f *finishing) (refused, err error) {
 		})
 	}
 	if err == nil && (f.Report != "" || len(f.told) > 0) {
-		err = t.tell(e, f.Report, f.told, now, first)
+		err = t.tell(e, f.Report, telling{bellhop.ReportOutcome, f.told}, now, first)
 	}
 	for i := range f.follow {
 		if err == nil {
@@ -192,6 +192,11 @@ func (t *tx) endRun(e *entry, end *runEnd) error {
 		return err
 	}
 	t.outputSize += e.output
+	if e.approved {
+		if _, err := t.exec(sqlAwaitNoMore, e.id); err != nil {
+			return err
+		}
+	}
 	t.q.remove(e)
 	t.dequeue.add(e.id)
 	t.ended.add(e.id, state, verdict, previous, e.attempt, e.lease, end.how, exitOrNull(end.exit), int64(e.priority), e.output,

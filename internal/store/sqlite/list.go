@@ -31,7 +31,10 @@ const (
 	// By ended_state.
 	sqlIDsOfState = `SELECT run_id FROM ended WHERE state = ?3 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
 	// By PRIMARY KEY, among what waits or runs.
-	sqlIDsOfQueue = `SELECT run_id FROM queue WHERE running = ?3 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
+	sqlIDsRunning = `SELECT run_id FROM queue WHERE running = 1 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
+	sqlIDsWaiting = `SELECT run_id FROM queue q WHERE running = 0 AND run_id <= ?1 AND NOT EXISTS (SELECT 1 FROM held h WHERE h.run_id = q.run_id AND h.given = 0)
+  ORDER BY run_id DESC LIMIT ?2 + 0`
+	sqlIDsHeld = `SELECT run_id FROM held WHERE given = 0 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
 	// By run_principal and ask_principal.
 	sqlIDsAsked  = `SELECT id FROM run WHERE principal = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2 + 0`
 	sqlIDsJoined = `SELECT DISTINCT run_id FROM ask WHERE principal = ?3 AND run_id <= ?1 ORDER BY run_id DESC LIMIT ?2 + 0`
@@ -183,9 +186,11 @@ func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) 
 		for _, state := range slices.Compact(slices.Sorted(slices.Values(f.States))) {
 			switch {
 			case state == bellhop.Waiting:
-				any = append(any, along(sqlIDsOfQueue, int64(0)))
+				any = append(any, along(sqlIDsWaiting))
 			case state == bellhop.Running:
-				any = append(any, along(sqlIDsOfQueue, int64(1)))
+				any = append(any, along(sqlIDsRunning))
+			case state == bellhop.Held:
+				any = append(any, along(sqlIDsHeld))
 			case state.Terminal():
 				any = append(any, along(sqlIDsOfState, numberOf(states(), state)))
 			}

@@ -38,6 +38,12 @@ func (r *random) submission() bellhop.Submission {
 	if r.r.IntN(2) == 0 {
 		s.Run.AlikeKey, s.Run.Reject = fmt.Sprint("a", r.r.IntN(5)), r.r.IntN(2) == 0
 	}
+	if r.r.IntN(4) == 0 {
+		s.Run.Approval = &bellhop.Approval{Count: 1 + r.r.IntN(2), Expires: r.now.Add(time.Duration(r.r.IntN(9)) * time.Second), Notify: []bellhop.Ask{{Principal: "ops"}}}
+		if r.bad && r.r.IntN(5) == 0 {
+			s.Run.Approval.Notify[0].Principal = "mallory"
+		}
+	}
 	if r.r.IntN(3) == 0 {
 		s.Run.Deadline = time.Duration(1+r.r.IntN(5)) * time.Second
 	}
@@ -63,7 +69,7 @@ func (r *random) did(err error) {
 }
 
 func (r *random) step() {
-	switch q := r.s.Queue; r.r.IntN(10) {
+	switch q := r.s.Queue; r.r.IntN(11) {
 	case 0, 1, 2:
 		subs := []bellhop.Submission{r.submission(), r.submission(), r.submission()}
 		r.spoil(&subs[2])
@@ -85,11 +91,29 @@ func (r *random) step() {
 		_, _, err = q.Expire(ctx, r.now, 2, "late")
 		r.did(err)
 	case 8:
+		r.vote()
+	case 9:
 		_, err := r.s.Holds.PutHold(ctx, "", bellhop.Hold{Kind: bellhop.HoldSuppress, Service: "example", Job: fmt.Sprint("j", r.r.IntN(3)), From: r.now, Until: r.now.Add(time.Second), At: r.now})
 		r.did(err)
 	default:
 		r.now = r.now.Add(time.Duration(r.r.IntN(5)-1) * time.Second)
 	}
+}
+
+// vote votes on some of what is held, and now and then gives some of it up.
+func (r *random) vote() {
+	held, err := r.s.Records.Runs(ctx, bellhop.RunFilter{States: []bellhop.State{bellhop.Held}})
+	r.did(err)
+	for _, run := range held {
+		if r.r.IntN(2) == 0 {
+			_, err := r.s.Approvals.Vote(ctx, bellhop.Voting{Run: run.ID, Vote: bellhop.Vote{Principal: fmt.Sprint("v", r.r.IntN(3)), Approve: r.r.IntN(4) > 0, At: r.now}})
+			if bellhop.CodeOf(err) != bellhop.Conflict { // by the same one again, or too late
+				r.did(err)
+			}
+		}
+	}
+	_, _, err = r.s.Approvals.Lapse(ctx, r.now, 2, "nobody approved it")
+	r.did(err)
 }
 
 func (r *random) finish() {
@@ -124,6 +148,7 @@ func TestMemoryIsWhatTheFileHas(t *testing.T) {
 			if r.bad {
 				execSQL(t, path, `CREATE TRIGGER badrun BEFORE INSERT ON run WHEN NEW.principal = (SELECT id FROM principal WHERE name = 'mallory') BEGIN SELECT RAISE(ABORT, 'bad'); END`)
 				execSQL(t, path, `CREATE TRIGGER badreport BEFORE INSERT ON report WHEN NEW.principal = (SELECT id FROM principal WHERE name = 'mallory') BEGIN SELECT RAISE(ABORT, 'bad'); END`)
+				execSQL(t, path, `CREATE TRIGGER baddecision BEFORE INSERT ON report WHEN NEW.kind = 4 AND abs(random()) % 4 = 0 BEGIN SELECT RAISE(ABORT, 'bad'); END`)
 			}
 			for i := range 400 {
 				r.step()

@@ -136,7 +136,7 @@ func OpenReadOnly(ctx context.Context, o Options) (_ *bellhop.Store, err error) 
 }
 
 func (d *db) store(id string) *bellhop.Store {
-	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Values: d, Secrets: d, Audit: d, Retention: d, Cluster: d, Admin: d}
+	return &bellhop.Store{ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Approvals: d, Values: d, Secrets: d, Audit: d, Retention: d, Cluster: d, Admin: d}
 }
 
 // do runs an operation through the writer.

@@ -31,11 +31,18 @@ const (
 	sqlLastReport = `SELECT max(id) FROM report WHERE id BETWEEN ? AND ?`
 )
 
-// tell writes a report for each ask of a run that is not withdrawn, and for
-// those who are told though they did not ask. first: the run has none yet.
-func (t *tx) tell(e *entry, kind bellhop.ReportKind, told []preparedAsk, now int64, first bool) error {
+// telling is what is told to some who did not ask.
+type telling struct {
+	kind bellhop.ReportKind
+	whom []preparedAsk
+}
+
+// tell writes a report of a kind for each ask of a run that is not withdrawn,
+// unless the kind is "", and what others are told. first: the run has none yet,
+// but for those of its approval.
+func (t *tx) tell(e *entry, kind bellhop.ReportKind, others telling, now int64, first bool) error {
 	id := e.id << reportBits
-	if !first {
+	if !first || e.approved {
 		last, err := t.number(sqlLastReport, id, id|(1<<reportBits-1))
 		if err != nil {
 			return err
@@ -58,8 +65,8 @@ func (t *tx) tell(e *entry, kind bellhop.ReportKind, told []preparedAsk, now int
 			id++
 		}
 	}
-	row.Kind = bellhop.ReportOutcome
-	for _, a := range told {
+	row.Kind = others.kind
+	for _, a := range others.whom {
 		row.ID, row.Ask = id, *a.ask
 		row.Ask.N, row.Ask.Withdrawn, row.Ask.At = -1, false, timeOf(micros(a.ask.At))
 		if err := t.insertReport(row, a.packed, now); err != nil {

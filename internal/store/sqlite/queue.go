@@ -5,7 +5,8 @@ import (
 )
 
 // phase is where an entry stands. What the file knows of it is whether it
-// runs; the rest follows from the time, the limits and the holds.
+// runs, or waits for an approval; the rest follows from the time, the limits
+// and the holds.
 type phase uint8
 
 const (
@@ -14,6 +15,7 @@ const (
 	phaseBlocked              // kept back by the limit of its key
 	phaseHeld                 // kept back by a hold
 	phaseLate                 // too late to be claimed: waits to be expired
+	phaseAsked                // held until it is approved: in the file, in held
 	phaseRunning
 )
 
@@ -30,12 +32,14 @@ type entry struct {
 	asks           int64
 	lease, attempt int64
 	started        int64
+	expires        int64 // of the approval that it waits for; 0: never
 	output         int64 // bytes of output that are kept; -1: not known
 	runner         string
 	merge, alike   hash // the zero hash: none
 	priority       uint8
 	phase          phase
 	handled        bool // a handle or a cancellation may be in its row
+	approved       bool // it needs or needed an approval: it is in held, and may have reports
 	hold           int64
 	facts          *facts // what a claim tells; nil: is read from the file
 
@@ -63,7 +67,8 @@ const (
 // claimable: it was never claimed, and still may be merged into or be too late.
 func (e *entry) untouched() bool { return e.lease == 0 }
 
-func (e *entry) waits() bool { return e.phase != phaseRunning }
+// waits: it is in the order of claims, or will be without anybody's word.
+func (e *entry) waits() bool { return e.phase != phaseRunning && e.phase != phaseAsked }
 
 // before is the order of claims.
 func before(a, b *entry) bool {
@@ -88,8 +93,9 @@ func deadlineBefore(a, b *entry) bool {
 type group struct {
 	running map[int64]*entry
 	ready   int
+	asked   int   // that wait for an approval: they keep the group, and count for nothing
 	limit   int64 // how many may run: what was submitted last says so
-	starts  heap  // all that wait, by start
+	starts  heap  // all that wait, by start, but those
 	blocked heap  // in the order of claims
 }
 
@@ -105,6 +111,7 @@ type queue struct {
 	late      heap
 	held      map[int64]*heap // by hold
 	deadlines heap            // of those that were never claimed
+	asked     heap            // those that wait for an approval, by when it expires
 	lateAt    int64           // the latest time by which one was found to be late
 	facts     int             // how many there are
 
@@ -129,6 +136,7 @@ func newQueue() *queue {
 		ready:     heap{slot: slotPhase, before: before},
 		late:      heap{slot: slotPhase, before: before},
 		deadlines: heap{slot: slotDeadline, before: deadlineBefore},
+		asked:     heap{slot: slotPhase, before: expiresBefore},
 	}
 }
 
@@ -328,6 +336,10 @@ func (q *queue) enter(e *entry) {
 		if e.key != 0 {
 			q.group(e.key).ready++
 		}
+	case phaseAsked:
+		if e.key != 0 {
+			q.group(e.key).asked++
+		}
 	}
 	q.phaseHeap(e).push(e)
 }
@@ -343,6 +355,10 @@ func (q *queue) leave(e *entry) {
 	case phaseReady:
 		if e.key != 0 {
 			q.groups[e.key].ready--
+		}
+	case phaseAsked:
+		if e.key != 0 {
+			q.groups[e.key].asked--
 		}
 	}
 	h := q.phaseHeap(e)
@@ -361,6 +377,8 @@ func (q *queue) phaseHeap(e *entry) *heap {
 		return &q.ready
 	case phaseLate:
 		return &q.late
+	case phaseAsked:
+		return &q.asked
 	case phaseHeld:
 		h := q.held[e.hold]
 		if h == nil {
@@ -400,7 +418,7 @@ func (q *queue) saveLimit(key int64, g *group) {
 }
 
 func (q *queue) dropGroup(key int64) {
-	if g := q.groups[key]; g != nil && g.starts.len() == 0 && len(g.running) == 0 {
+	if g := q.groups[key]; g != nil && g.starts.len() == 0 && len(g.running) == 0 && g.asked == 0 {
 		q.saveLimit(key, g)
 		delete(q.groups, key)
 	}
@@ -433,7 +451,7 @@ func (q *queue) room(e *entry) bool {
 // behind returns a run of an entry's limited key that goes before it: one that
 // runs, else the first by start, unless that gives way to it.
 func (q *queue) behind(e *entry) bellhop.RunID {
-	if e.key == 0 || e.phase == phaseRunning {
+	if e.key == 0 || !e.waits() {
 		return 0
 	}
 	g := q.groups[e.key]

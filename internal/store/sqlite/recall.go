@@ -5,19 +5,24 @@ import (
 )
 
 const (
-	// All of it, once: it holds only what waits or runs.
+	// All of both, once: they hold only what waits or runs.
 	sqlQueue = `SELECT run_id, lane, start, ckey, priority, deadline, bound, running, asks, lease, attempt, started, merge, alike, runner,
   handle IS NOT NULL OR cancel IS NOT NULL FROM queue`
+	sqlHeld   = `SELECT run_id, expires, given FROM held`
 	sqlLimits = `SELECT id, climit FROM lane WHERE id IN (SELECT ckey FROM queue)`
 	// By PRIMARY KEY.
-	sqlFacts = `SELECT definition, created, retry_of, after, withdrawn, principal, session, ask, args, job FROM run WHERE id = ?`
+	sqlFacts = `SELECT definition, created, retry_of, after, withdrawn, principal, session, ask, args, job, approval FROM run WHERE id = ?`
 )
 
 // recallQueue reads the queue as the file has it.
 func (t *tx) recallQueue() error {
 	t.q = newQueue()
+	held, err := t.recallHeld()
+	if err != nil {
+		return err
+	}
 	var running []*entry
-	err := t.query(sqlQueue, func(r row) error {
+	err = t.query(sqlQueue, func(r row) error {
 		e := &entry{
 			id: r.int(0), lane: r.int(1), start: r.int(2), key: r.int(3), priority: uint8(r.int(4)), deadline: r.int(5), bound: r.int(6),
 			asks: r.int(8), lease: r.int(9), attempt: r.int(10), started: r.int(11), runner: r.text(14), handled: r.int(15) != 0,
@@ -30,6 +35,12 @@ func (t *tx) recallQueue() error {
 		if r.int(7) != 0 {
 			e.phase = phaseRunning
 			running = append(running, e)
+		}
+		if h, ok := held[e.id]; ok {
+			e.approved = true
+			if !h.given {
+				e.phase, e.expires = phaseAsked, h.expires
+			}
 		}
 		t.q.link(e)
 		return nil
@@ -76,6 +87,9 @@ func (t *tx) factsOf(e *entry) (*facts, error) {
 		if f.run.Args, err = decodeArgs(r.blob(8)); err != nil {
 			return err
 		}
+		if f.run.Approval, err = decodeApproval(r.blob(10)); err != nil {
+			return err
+		}
 		return errStop
 	}, e.id)
 	if err == nil && !found {
@@ -106,8 +120,11 @@ func (e *entry) runOf(f *facts) bellhop.Run {
 	run := f.run
 	run.State, run.Start, run.Deadline, run.Priority = bellhop.Waiting, timeOf(e.start), timeOf(e.deadline), int(e.priority)
 	run.Started, run.Attempt = optionalTime(e.started), int(e.attempt)
-	if e.phase == phaseRunning {
+	switch e.phase {
+	case phaseRunning:
 		run.State = bellhop.Running
+	case phaseAsked:
+		run.State = bellhop.Held
 	}
 	return run
 }

@@ -13,7 +13,8 @@ const (
 	runColumns = `SELECT r.id, j.service, j.name, d.digest, r.created, r.retry_of, r.after, p.name, r.session, r.ask, r.args,
   q.running, q.start, q.started, q.attempt, q.lease, q.priority, q.deadline, q.reason, q.runner, q.handle, q.cancel,
   e.start, e.started, e.attempt, e.lease, e.priority, e.deadline, e.error, e.state, e.verdict, e.previous, e.exit_status, e.finished, e.result, e.warnings, e.output,
-  CASE WHEN q.running = 0 THEN (SELECT min(b.run_id) FROM queue b WHERE b.ckey = q.ckey AND b.running = 1 AND b.ckey IS NOT NULL) END`
+  CASE WHEN q.running = 0 THEN (SELECT min(b.run_id) FROM queue b WHERE b.ckey = q.ckey AND b.running = 1 AND b.ckey IS NOT NULL) END,
+  r.approval, CASE WHEN r.approval IS NOT NULL THEN (SELECT 1 FROM held h WHERE h.run_id = r.id AND h.given = 0) END`
 	joinNames = ` CROSS JOIN job j ON j.id = r.job CROSS JOIN definition d ON d.id = r.definition CROSS JOIN principal p ON p.id = r.principal`
 	fromRun   = ` FROM run r` + joinNames + ` LEFT JOIN queue q ON q.run_id = r.id LEFT JOIN ended e ON e.run_id = r.id`
 	// By PRIMARY KEY each; the running one of the key by queue_running.
@@ -44,12 +45,19 @@ func (rec *record) scan(r row) (err error) {
 	if run.Args, err = decodeArgs(r.blob(10)); err != nil {
 		return err
 	}
+	if run.Approval, err = decodeApproval(r.blob(38)); err != nil {
+		return err
+	}
 	at := 22 // in ended: start, started, attempt, lease, priority, deadline, error
 	if !r.null(11) {
 		at = 12 // the same in queue
-		run.State = bellhop.Waiting
-		if r.int(11) != 0 {
+		switch {
+		case r.int(11) != 0:
 			run.State = bellhop.Running
+		case r.int(39) != 0:
+			run.State, run.Behind = bellhop.Held, 0
+		default:
+			run.State = bellhop.Waiting
 		}
 		rec.runner, rec.handle, rec.cancel = r.text(19), r.text(20), r.text(21)
 	} else if err := rec.scanEnd(r); err != nil {
@@ -123,7 +131,7 @@ const (
 	sqlActiveWaiting = `SELECT run_id FROM queue WHERE running = 0 ORDER BY start, run_id LIMIT ? + 0`
 )
 
-// Active returns what runs, and the first n that wait.
+// Active returns what runs, and the first n that wait or are held.
 func (d *db) Active(ctx context.Context, n int) (running, waiting []bellhop.Run, more bool, err error) {
 	n = max(n, 0)
 	err = d.read(ctx, "what runs", func(c *conn) error {

@@ -74,7 +74,8 @@ type prepared struct {
 	spec         *bellhop.RunSpec
 	args         []byte
 	merge, alike hash
-	copied       bellhop.Args // of spec's own, since its maker may change them
+	approval     *preparedApproval // nil: it needs none
+	copied       bellhop.Args      // of spec's own, since its maker may change them
 }
 
 func prepareRun(spec *bellhop.RunSpec) (prepared, error) {
@@ -86,6 +87,9 @@ func prepareRun(spec *bellhop.RunSpec) (prepared, error) {
 		return prepared{}, bellhop.Errorf(bellhop.Invalid, "the arguments of %s %s can't be stored: %w", spec.Service, spec.Job, err)
 	}
 	p := prepared{spec: spec, args: args, merge: hashOf(spec.MergeKey), alike: hashOf(spec.AlikeKey)}
+	if spec.Approval != nil {
+		p.approval = prepareApproval(spec.Approval)
+	}
 	if len(args) <= maxFactSize {
 		p.copied = maps.Clone(spec.Args)
 		if p.copied == nil {
@@ -272,8 +276,13 @@ func (t *tx) create(p *prepared, a *preparedAsk, after bellhop.RunID, now int64)
 		return nil, err
 	}
 	t.nextRun++
-	if p.copied != nil && len(a.packed) <= maxFactSize && t.q.facts < maxFacts {
+	if p.approval != nil {
+		err = t.await(e, p.approval, now)
+	} else if p.copied != nil && len(a.packed) <= maxFactSize && t.q.facts < maxFacts {
 		e.facts = newFacts(p, a, id, principal, after, now)
+	}
+	if err != nil {
+		return nil, err
 	}
 	t.q.add(e)
 	return e, t.setLimit(e, spec)
@@ -337,7 +346,9 @@ func (t *tx) merge(e *entry, p *prepared, a *preparedAsk) error {
 	t.q.change(e, func() {
 		e.start, e.deadline, e.bound, e.asks = start, deadline, bound, e.asks+1
 		e.priority = max(e.priority, uint8(p.spec.Priority))
-		e.phase, e.hold = phaseFuture, 0 // until a claim has looked at it
+		if e.waits() {
+			e.phase, e.hold = phaseFuture, 0 // until a claim has looked at it
+		}
 	})
 	if _, err := t.exec(sqlMergeQueue, e.start, e.deadline, e.bound, int64(e.priority), e.asks, e.id); err != nil {
 		return err

@@ -25,6 +25,10 @@ type Driver struct {
 	// Reopen closes a store of Open and opens what it has stored, as a server
 	// does that is started again. The new one is closed when the test ends.
 	Reopen func(t *testing.T, s *bellhop.Store, clock bellhop.Clock) *bellhop.Store
+	// Beside opens what a store of Open has stored once more, as another server
+	// does; nil when the driver does not allow that. It is closed when the test
+	// ends.
+	Beside func(t *testing.T, s *bellhop.Store, clock bellhop.Clock) *bellhop.Store
 }
 
 // Run runs the suite.
@@ -34,6 +38,7 @@ func Run(t *testing.T, d Driver) {
 		submitTests(), mergeTests(), claimTests(), limitTests(), leaseTests(), finishTests(), cancelTests(),
 		recordTests(), outputTests(), outboxTests(), storeTests(), concurrencyTests(),
 		rejectTests(), orderTests(), holdTests(), followTests(), retentionTests(), clusterTests(),
+		approvalTests(), approvalKeyTests(), voteTests(), lapseTests(),
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
