@@ -158,9 +158,6 @@ const lapseReason = "it was not approved in time"
 // Lapse gives up held runs whose approval has not come in time, and returns
 // when the next one is due.
 func (e *Engine) Lapse(ctx context.Context) (next time.Time, err error) {
-	if e.store.Approvals == nil { // PROVISIONAL until both drivers have it
-		return time.Time{}, nil
-	}
 	for {
 		now := e.clock.Now()
 		gone, next, err := e.store.Approvals.Lapse(ctx, now, expireStep, lapseReason)
