@@ -18,6 +18,9 @@ func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err
 			OpenDesk: func(p bellhop.Person, session string) (chat.Desk, func()) {
 				return &desk{s: s, person: p, source: c.Name, session: session}, func() {}
 			},
+			Login: func(p bellhop.Person, from string, refused error) error {
+				return s.login(ctx, c.Name, p, from, refused)
+			},
 			Clock: zoned{s.clock, cfg.Location}, Log: s.log,
 		})
 		if err != nil {
@@ -34,6 +37,19 @@ func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err
 		lines = append(lines, Line{c.Name, srv.Addr().String()})
 	}
 	return lines, nil
+}
+
+// login records that somebody proved who they are, or failed to.
+func (s *Server) login(ctx context.Context, source string, p bellhop.Person, from string, refused error) error {
+	rec := &bellhop.AuditRecord{
+		At: s.clock.Now(), Action: bellhop.AuditLogin, Identity: p.Identity, Source: source, Allowed: refused == nil, Detail: "from " + from,
+	}
+	if refused != nil {
+		rec.Detail += ": " + refused.Error()
+	} else {
+		rec.Principal = s.engine.Identify(p).Principal()
+	}
+	return s.engine.Record(context.WithoutCancel(ctx), rec)
 }
 
 // zoned tells the time in the configured zone, for what people read.

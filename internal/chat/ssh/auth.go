@@ -87,7 +87,13 @@ const sourceAddress = "source-address"
 func (s *Server) publicKey(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 	who, err := s.identify(key, c.RemoteAddr())
 	if err != nil {
-		s.refused.add(s.opt.Log, s.opt.Clock.Now(), c.RemoteAddr(), key, err)
+		first := s.refused.add(s.opt.Log, s.opt.Clock.Now(), c.RemoteAddr(), key, err)
+		if first && s.opt.Login != nil {
+			nobody := bellhop.Person{Identity: s.opt.Name + ":" + ssh.FingerprintSHA256(key)}
+			if told := s.opt.Login(nobody, c.RemoteAddr().String(), err); told != nil {
+				s.opt.Log.Warn("that a key was refused could not be recorded", "error", told)
+			}
+		}
 		return nil, err
 	}
 	perms := &ssh.Permissions{ExtraData: map[any]any{keyOf{}: key, personOf{}: who}}

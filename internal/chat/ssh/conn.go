@@ -25,6 +25,13 @@ func (s *Server) serve(nc net.Conn) {
 	if !ok || !ok2 {
 		return
 	}
+	if s.opt.Login != nil {
+		if err := s.opt.Login(who.Person, nc.RemoteAddr().String(), nil); err != nil {
+			s.opt.Log.Error("a connection was closed, since it could not be recorded", "identity", who.Identity, "error", err)
+			_ = conn.Close()
+			return
+		}
+	}
 	s.opt.Log.Info("connected", "identity", who.Identity, "from", nc.RemoteAddr().String(), "key", ssh.FingerprintSHA256(key))
 
 	var sessions, helpers sync.WaitGroup

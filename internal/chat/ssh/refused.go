@@ -29,8 +29,9 @@ type refused struct {
 	left  int // refusals without one
 }
 
-// add logs that a key was refused, or counts it.
-func (r *refusals) add(log *slog.Logger, now time.Time, addr net.Addr, key ssh.PublicKey, reason error) {
+// add logs that a key was refused, or counts it, and reports whether it is the
+// first one that an address is known by.
+func (r *refusals) add(log *slog.Logger, now time.Time, addr net.Addr, key ssh.PublicKey, reason error) bool {
 	host, _, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		host = addr.String()
@@ -53,7 +54,7 @@ func (r *refusals) add(log *slog.Logger, now time.Time, addr net.Addr, key ssh.P
 	}
 	if e.lines == refusedLines {
 		e.left++
-		return
+		return false
 	}
 	e.lines++
 	args := []any{"from", addr.String(), "key", ssh.FingerprintSHA256(key), "reason", reason.Error()}
@@ -61,6 +62,7 @@ func (r *refusals) add(log *slog.Logger, now time.Time, addr net.Addr, key ssh.P
 		args = append(args, "left_out", before)
 	}
 	log.Info("a key was refused", args...)
+	return e.lines == 1
 }
 
 func (r *refusals) put(host string, e *refused) {

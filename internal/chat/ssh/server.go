@@ -37,9 +37,14 @@ type Options struct {
 	// OpenDesk opens the desk of a new session of a person; closeDesk is
 	// called once, when the session has ended.
 	OpenDesk func(p bellhop.Person, session string) (d chat.Desk, closeDesk func())
-	Log      *slog.Logger  // nil = silent
-	Clock    bellhop.Clock // nil = the machine's
-	Limits   Limits
+	// Login, unless nil, is told of each connection whose key was accepted
+	// before it may ask anything; with an error it is closed. Of refused keys
+	// (refused is why) it is told of the first one in a second from an address;
+	// the person is the key then.
+	Login  func(p bellhop.Person, from string, refused error) error
+	Log    *slog.Logger  // nil = silent
+	Clock  bellhop.Clock // nil = the machine's
+	Limits Limits
 }
 
 // Limits bounds what clients can take. Zero fields have the defaults named.
