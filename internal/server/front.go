@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -112,7 +113,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 		key  string
 		same bool
 	}{
-		{"chats", slices.EqualFunc(started.Chats, now.Chats, func(a, b config.Chat) bool { return a.Name == b.Name && *a.SSH == *b.SSH })},
+		{"chats", slices.EqualFunc(started.Chats, now.Chats, sameChat)},
 		{"grace", started.Grace == now.Grace},
 		{"lease", started.Lease == now.Lease},
 		{"log", started.Log == now.Log},
@@ -159,3 +160,8 @@ func (f front) Handover(ctx context.Context, p bellhop.Person) (api.Server, erro
 
 // Socket returns where the control socket is, once started.
 func (s *Server) Socket() string { return s.socket }
+
+func sameChat(a, b config.Chat) bool {
+	a.Pos, b.Pos = bellhop.Position{}, bellhop.Position{}
+	return reflect.DeepEqual(a, b)
+}

@@ -20,6 +20,9 @@ const kindReport = "bellhop_report"
 
 // Deliver tells a report. Its reference is CHANNEL/TS.
 func (c *Chat) Deliver(ctx context.Context, r bellhop.Report) (ref string, err error) {
+	if err := c.whenReady(ctx); err != nil {
+		return "", err
+	}
 	at, err := c.reportSpot(ctx, r.Ask.Origin)
 	if err != nil {
 		return "", c.wordFinal(r, err)

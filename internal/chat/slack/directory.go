@@ -10,11 +10,11 @@ import (
 	"github.com/bellhop-io/bellhop/internal/chat/slack/slackapi"
 )
 
-// The kinds of groups that rules name, before a colon stands here a dash: the
-// kind is that of the chat, whatever its name.
+// What stands behind the chat's name and a dash in the groups that rules name:
+// slack-usergroup:S0123, slack-channel-members:C0123.
 const (
-	groupUsers   = "slack-usergroup:"
-	groupChannel = "slack-channel-members:"
+	groupUsers   = "usergroup:"
+	groupChannel = "channel-members:"
 )
 
 // members remembers who belongs to groups, for knownFor at most.
@@ -34,6 +34,9 @@ var _ bellhop.Directory = (*Chat)(nil)
 // channel. What it says is at most 5 minutes old, and with fresh it is asked
 // for anew. An identity of elsewhere is in no group.
 func (c *Chat) Member(ctx context.Context, name, identity string, fresh bool) (bool, error) {
+	if err := c.whenReady(ctx); err != nil {
+		return false, err
+	}
 	rest, own := strings.CutPrefix(identity, c.opt.Name+":"+c.self.Team+"/")
 	if !own {
 		return false, nil
@@ -54,12 +57,13 @@ func (c *Chat) Member(ctx context.Context, name, identity string, fresh bool) (b
 func (c *Chat) group(ctx context.Context, name string) (group, error) {
 	var users []string
 	var err error
-	if id, ok := strings.CutPrefix(name, groupUsers); ok {
+	kind, _ := strings.CutPrefix(name, c.opt.Name+"-")
+	if id, ok := strings.CutPrefix(kind, groupUsers); ok {
 		users, err = c.api.UsergroupMembers(ctx, id)
-	} else if id, ok := strings.CutPrefix(name, groupChannel); ok {
+	} else if id, ok := strings.CutPrefix(kind, groupChannel); ok {
 		users, err = c.api.ChannelMembers(ctx, id)
 	} else {
-		return group{}, bellhop.Errorf(bellhop.NotFound, "%q is no group of Slack; write %sS0123 or %sC0123", name, groupUsers, groupChannel)
+		return group{}, bellhop.Errorf(bellhop.NotFound, "%q is no group of chat %s; write %[2]s-usergroup:S0123 or %[2]s-channel-members:C0123", name, c.opt.Name)
 	}
 	switch slackapi.CodeOf(err) {
 	case "no_such_subteam", "subteam_not_found", "channel_not_found":

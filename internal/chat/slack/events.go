@@ -52,7 +52,12 @@ func (c *Chat) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, challenge)
 		return
 	}
-	c.answerHTTP(w, r, in)
+	select {
+	case <-c.ready:
+		c.answerHTTP(w, r, in)
+	default:
+		http.Error(w, "not there yet; bring it again", http.StatusServiceUnavailable)
+	}
 }
 
 // answerHTTP hears one thing, and answers when it is heard. Hearing goes on when

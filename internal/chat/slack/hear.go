@@ -165,6 +165,7 @@ func (c *Chat) named(text string) bool {
 // hand hands an event over, and has the answer said. An error that is returned
 // says that nothing was written, and that it may come again.
 func (c *Chat) hand(ctx context.Context, h *hearing, ev bellhop.Event, to reply) error {
+	ev.Person.Channel = speaksIn(ev.Origin)
 	answer, err := c.opt.House.Hear(ctx, ev)
 	if bellhop.CodeOf(err) == bellhop.Unavailable || ctx.Err() != nil && err != nil {
 		return err
@@ -185,6 +186,14 @@ func (c *Chat) hand(ctx context.Context, h *hearing, ev bellhop.Event, to reply)
 		c.setMark(ev.Key, h.acted)
 	}
 	return nil
+}
+
+// speaksIn is the channel in which somebody speaks; a direct message is none.
+func speaksIn(o bellhop.Origin) string {
+	if strings.HasPrefix(o.Channel, "D") {
+		return ""
+	}
+	return o.Channel
 }
 
 // stamp is the time of a time stamp; zero when it is none.

@@ -109,7 +109,8 @@ func (c *Chat) answered(ctx context.Context, h *hearing, to reply, ev bellhop.Ev
 	if o.Origin.Person != ev.Person.Identity {
 		return bellhop.Errorf(bellhop.NotAllowed, "this question was asked somebody else")
 	}
-	ev.Text, ev.Origin, ev.Addressed = text, o.Origin, false
+	ev.Form, ev.Question = bellhop.Args{confirm: bellhop.Text(text)}, id
+	ev.Text, ev.Origin, ev.Addressed = "", o.Origin, false
 	return c.hand(ctx, h, ev, to)
 }
 
@@ -156,7 +157,7 @@ func (c *Chat) submitted(ctx context.Context, in interaction) (any, error) {
 		return nil, c.sayTo(ctx, in, err)
 	}
 	q := o.Question
-	form, code, faults := readForm(q, in.View.State.Values)
+	form, faults := readForm(q, in.View.State.Values)
 	if len(faults) > 0 {
 		return wrong(faults), nil
 	}
@@ -164,7 +165,7 @@ func (c *Chat) submitted(ctx context.Context, in interaction) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(append(text, code...)) // it may be sent again with other values
+	sum := sha256.Sum256(text) // it may be sent again with other values
 	key := c.opt.Name + ":" + c.self.Team + "/view/" + in.View.ID + "/" + hex.EncodeToString(sum[:8])
 	var refused error
 	err = c.once(ctx, key, func(h *hearing) error {
@@ -177,9 +178,7 @@ func (c *Chat) submitted(ctx context.Context, in interaction) (any, error) {
 			return nil
 		}
 		ev := bellhop.Event{Key: key, Person: p, Origin: o.Origin, Form: form, Question: q.ID}
-		if q.Kind == bellhop.AskCode {
-			ev.Form, ev.Question, ev.Text = nil, "", code
-		}
+		ev.Person.Channel = speaksIn(ev.Origin)
 		a, err := c.opt.House.Hear(ctx, ev)
 		if err != nil {
 			refused = err
@@ -241,21 +240,22 @@ type modalErrors struct {
 
 func wrong(faults map[string]string) modalErrors { return modalErrors{"errors", faults} }
 
-// codeBlock is the block of a modal that asks for a code.
-const codeBlock = "code"
+// confirm is the field of a form, and the block of a modal, that holds a yes,
+// a no or a code.
+const confirm = "confirm"
 
 func firstBlock(q bellhop.Question) string {
 	if q.Kind == bellhop.AskCode || len(q.Missing) == 0 {
-		return codeBlock
+		return confirm
 	}
 	return q.Missing[0].Name
 }
 
 // readForm reads the fields of a question. faults are by block.
-func readForm(q bellhop.Question, values map[string]map[string]field) (form bellhop.Args, code string, faults map[string]string) {
+func readForm(q bellhop.Question, values map[string]map[string]field) (form bellhop.Args, faults map[string]string) {
 	if q.Kind == bellhop.AskCode {
-		code, _ = values[codeBlock][input].text()
-		return nil, strings.TrimSpace(code), nil
+		code, _ := values[confirm][input].text()
+		return bellhop.Args{confirm: bellhop.Text(strings.TrimSpace(code))}, nil
 	}
 	form, faults = bellhop.Args{}, map[string]string{}
 	for _, p := range q.Missing {
@@ -276,7 +276,7 @@ func readForm(q bellhop.Question, values map[string]map[string]field) (form bell
 		}
 		form[p.Name] = v
 	}
-	return form, "", faults
+	return form, faults
 }
 
 // cutLine bounds what a modal shows as a fault.
@@ -298,7 +298,7 @@ func modal(q bellhop.Question) json.RawMessage {
 	blocks := []any{map[string]any{"type": "section", "text": text(firstOf(short(plain(q.Command), 2000), "Bellhop"))}}
 	if q.Kind == bellhop.AskCode {
 		blocks = append(blocks, map[string]any{
-			"type": "input", "block_id": codeBlock, "label": text(firstOf(short(plain(q.Text), 1900), "Code")),
+			"type": "input", "block_id": confirm, "label": text(firstOf(short(plain(q.Text), 1900), "Code")),
 			"element": map[string]any{"type": "plain_text_input", "action_id": input},
 		})
 	}

@@ -52,7 +52,7 @@ func (c *Chat) say(to reply, a bellhop.Answer) {
 	case a.Action == bellhop.ActionLogs:
 		c.sayLogs(ctx, to, a.Run)
 	case a.Decided != nil:
-		c.post(ctx, to, words{text: decidedText(*a.Decided)})
+		c.post(ctx, to, words{text: c.style().DecidedText(*a.Decided)})
 	default:
 		text := c.style().AnswerText(a)
 		c.post(ctx, to, words{text: text, code: tabular(a)})
@@ -67,9 +67,6 @@ func tabular(a bellhop.Answer) bool {
 // sayAccepted marks the ask, or says in words what the mark can't tell.
 func (c *Chat) sayAccepted(ctx context.Context, to reply, a bellhop.Accepted) {
 	text := c.style().Receipt(a)
-	if a.Approval != nil && !strings.Contains(text, "approv") {
-		text += ", waits for an approval by " + strings.Join(a.Approval.By, ", ")
-	}
 	marked := false
 	if m := to.origin.Message; m != "" && a.Run != 0 && !a.Ended && a.How != bellhop.Rejected {
 		err := c.api.React(ctx, to.origin.Channel, m, c.opt.Reactions.Accepted)

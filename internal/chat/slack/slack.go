@@ -100,6 +100,7 @@ type Chat struct {
 
 	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc
+	ready  chan struct{} // closed when it has begun
 	loops  sync.WaitGroup
 	stop   sync.Once
 
@@ -121,7 +122,7 @@ func New(o Options) (*Chat, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c := &Chat{opt: o}
+	c := &Chat{opt: o, ready: make(chan struct{})}
 	c.api = slackapi.New(slackapi.Options{BotToken: o.BotToken, AppToken: o.AppToken, URL: o.APIURL, Clock: o.Clock, Quiet: o.Quiet})
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.heard.known = make(map[string]*hearing)
@@ -138,8 +139,28 @@ func New(o Options) (*Chat, error) {
 const startFor = time.Minute
 
 // Start checks the tokens and begins to hear. It fails with Invalid when a
-// token is wrong or lacks a scope, and says which one.
+// token is wrong or lacks a scope, or a channel does not exist, and says which.
+// When Slack can't be reached, it goes on trying.
 func (c *Chat) Start(ctx context.Context) error {
+	err := c.begin(ctx)
+	if bellhop.CodeOf(err) != bellhop.Unavailable {
+		return err
+	}
+	c.opt.Log.Warn("Slack can't be reached now; trying again", "chat", c.opt.Name, "error", err)
+	c.loops.Go(func() {
+		for pause := time.Second; c.sleep(pause); pause = min(2*pause, lastReopen) {
+			err := c.begin(c.ctx)
+			if err == nil || c.ctx.Err() != nil {
+				return
+			}
+			c.opt.Log.Warn("the chat is not there yet; trying again", "chat", c.opt.Name, "error", err)
+		}
+	})
+	return nil
+}
+
+// begin is one try to start.
+func (c *Chat) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startFor)
 	defer cancel()
 	if err := c.checkTokens(ctx); err != nil {
@@ -159,6 +180,7 @@ func (c *Chat) Start(ctx context.Context) error {
 		}
 		c.loops.Go(func() { c.keepSockets(first) })
 	}
+	close(c.ready)
 	if c.opt.AutoJoin {
 		c.loops.Go(c.joinAll)
 	}
@@ -167,6 +189,22 @@ func (c *Chat) Start(ctx context.Context) error {
 	c.resumeShows(ctx)
 	c.catchUp()
 	return nil
+}
+
+// whenReady waits until the chat has begun.
+func (c *Chat) whenReady(ctx context.Context) error {
+	select {
+	case <-c.ready:
+		return nil
+	default:
+	}
+	select {
+	case <-c.ready:
+		return nil
+	case <-ctx.Done():
+	case <-c.ctx.Done():
+	}
+	return bellhop.Errorf(bellhop.Unavailable, "chat %s: Slack can't be reached", c.opt.Name)
 }
 
 // Stop ends hearing, and lets what was heard be answered until ctx ends. It

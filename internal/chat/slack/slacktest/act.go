@@ -130,6 +130,10 @@ func (m *Message) json(c *Channel, metadata bool) reply {
 	if m.Edited != "" {
 		r["edited"] = reply{"user": m.User, "ts": m.Edited}
 	}
+	for _, name := range m.Files {
+		files, _ := r["files"].([]reply)
+		r["files"] = append(files, reply{"id": "F" + name, "name": name, "title": name})
+	}
 	latest := ""
 	for _, o := range c.Messages {
 		if o.Thread == m.TS && o.TS != m.TS {

@@ -411,7 +411,7 @@ func (s *Server) uploadDone(a args) reply {
 		f.Comment, f.Thread = a["initial_comment"], a["thread_ts"]
 		if c != nil {
 			f.Channel = c.ID
-			c.Messages = append(c.Messages, &Message{TS: s.ts(), Thread: f.Thread, User: BotUser, Bot: botID, Subtype: "file_share", Text: cmpOr(f.Comment, fmt.Sprintf("file %s", f.Name))})
+			c.Messages = append(c.Messages, &Message{TS: s.ts(), Thread: f.Thread, User: BotUser, Bot: botID, Subtype: "file_share", Text: cmpOr(f.Comment, fmt.Sprintf("file %s", f.Name)), Files: []string{f.Name}})
 		}
 		s.files = append(s.files, *f)
 		shared = append(shared, reply{"id": f.ID, "title": cmpOr(l.Title, f.Name)})

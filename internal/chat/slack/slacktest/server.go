@@ -100,6 +100,7 @@ type Message struct {
 	Edited                      string
 	Reactions                   map[string][]string
 	Edits                       int
+	Files                       []string // names
 }
 
 // File is one that was shared.
