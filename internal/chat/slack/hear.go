@@ -138,7 +138,12 @@ func (c *Chat) hearSaid(ctx context.Context, m message) error {
 			return err
 		}
 		ev.Origin.Person = ev.Person.Identity
-		return c.hand(ctx, h, ev, reply{})
+		err = c.hand(ctx, h, ev, reply{})
+		if h.acted && key != base { // it is a command from now on
+			c.heard.became(base, c.now())
+			c.setMark(base, true)
+		}
+		return err
 	})
 }
 

@@ -90,6 +90,15 @@ func (l *heard) forget(key string) {
 	delete(l.known, key)
 }
 
+// became notes that what has the key came to something.
+func (l *heard) became(key string, now time.Time) {
+	h := &hearing{at: now, done: make(chan struct{}), acted: true}
+	close(h.done)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known[key] = h
+}
+
 // acted reports whether what has the key came to something before.
 func (c *Chat) acted(ctx context.Context, key string) (bool, error) {
 	c.heard.mu.Lock()

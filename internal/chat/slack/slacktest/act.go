@@ -98,7 +98,7 @@ func (s *Server) heard(c *Channel, m *Message) {
 	ev := m.json(c, false)
 	ev["channel"], ev["channel_type"], ev["event_ts"] = c.ID, c.kind(), m.TS
 	s.event(ev)
-	if strings.Contains(m.Text, Mention) && !c.Direct && m.User != BotUser {
+	if strings.Contains(m.Text, Mention) && !c.Direct && m.User != BotUser && m.Subtype == "" {
 		s.mention(c, m)
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 func (s *Server) authTest(args) reply {
-	return reply{"url": "https://fake.slack.com/", "team": "Fake", "user": "bellhop", "team_id": Team, "user_id": BotUser, "bot_id": botID, "is_enterprise_install": false}
+	return reply{
+		"enterprise_id": s.opt.Enterprise, "url": "https://fake.slack.com/", "team": "Fake", "user": "bellhop", "team_id": Team, "user_id": BotUser, "bot_id": botID, "is_enterprise_install": false}
 }
 
 // The limits of a message.

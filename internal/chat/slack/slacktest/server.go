@@ -45,6 +45,8 @@ type Options struct {
 	PostsPerSecond int
 	// EventsURL, unless "", gets all deliveries over HTTP, and no socket does.
 	EventsURL string
+	// Enterprise, unless "", is the organisation that the workspace belongs to.
+	Enterprise string
 	// MentionTwice: an edit that mentions the bot comes as app_mention, too.
 	MentionTwice bool
 }
