@@ -73,10 +73,11 @@ type Log struct {
 // Chat is one text front end. Exactly one field besides the first three is
 // set, the one that Kind names.
 type Chat struct {
-	Name string // of its own; identities begin with it
-	Kind string // ssh
-	Pos  bellhop.Position
-	SSH  *SSH
+	Name  string // of its own; identities begin with it
+	Kind  string // ssh, slack
+	Pos   bellhop.Position
+	SSH   *SSH
+	Slack *Slack
 }
 
 // SSH is a chat that OpenSSH clients speak to.

@@ -31,7 +31,7 @@ func unknownKey(key string, fields []field, c *scope) string {
 func planned(key string) bool {
 	switch key {
 	case "web", "schedules", "webhooks", "brokers", "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
-		"report_to", "refuse", "hear", "thread", "result", "steps",
+		"report_to", "result", "steps",
 		"labels", "function", "container", "process", "plugin", "node", "when", "missed", "overlap":
 		return true
 	}

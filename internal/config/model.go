@@ -56,11 +56,22 @@ type logRaw struct {
 
 type chatRaw struct {
 	at
-	Kind           text `yaml:"kind" enum:"ssh" doc:"What kind of chat it is. May be left out when the chat's name is a kind."`
-	Listen         text `yaml:"listen" def:"127.0.0.1:2222" doc:"host:port to listen on."`
-	AuthorizedKeys text `yaml:"authorized_keys" def:"authorized_keys" doc:"File of the public keys that may log in, as OpenSSH writes it."`
-	TrustedUserCA  text `yaml:"trusted_user_ca" doc:"File of the certificate authorities whose certificates may log in."`
-	HostKey        text `yaml:"host_key" def:".bellhop/ssh_host_ed25519_key" doc:"The server's own key; made on first start."`
+	Kind           text         `yaml:"kind" enum:"ssh,slack" doc:"What kind of chat it is. May be left out when the chat's name is a kind."`
+	Listen         listenRaw    `yaml:"listen" item:"rule" doc:"ssh: host:port to listen on, 127.0.0.1:2222 by default. slack: rules of what becomes of ordinary messages."`
+	AuthorizedKeys text         `yaml:"authorized_keys" doc:"ssh: file of the public keys that may log in, as OpenSSH writes it. Default: authorized_keys."`
+	TrustedUserCA  text         `yaml:"trusted_user_ca" doc:"ssh: file of the certificate authorities whose certificates may log in."`
+	HostKey        text         `yaml:"host_key" doc:"ssh: the server's own key; made on first start. Default: .bellhop/ssh_host_ed25519_key."`
+	AppToken       text         `yaml:"app_token" doc:"slack: the app-level token, xapp-..., for Socket Mode."`
+	BotToken       text         `yaml:"bot_token" doc:"slack: the bot's token, xoxb-..."`
+	SigningSecret  text         `yaml:"signing_secret" doc:"slack: what the app's requests are signed with. Needed with events."`
+	Events         text         `yaml:"events" doc:"slack: path that events are sent to over HTTP. Default: none; Socket Mode is used, which needs no public address."`
+	Reactions      reactionsRaw `yaml:"reactions" doc:"slack: how asks are marked."`
+	CatchUp        span         `yaml:"catch_up" doc:"slack: how old an ask may be that was said while nobody heard. Default: 10m."`
+	Thread         text         `yaml:"thread" enum:"always" doc:"slack: always: what was asked in a channel is answered in its thread."`
+	Hear           text         `yaml:"hear" enum:"name" doc:"slack: name: a message that begins with the bot's name is for it, without a mention."`
+	Refuse         text         `yaml:"refuse" enum:"say,silent" doc:"slack: silent: whoever may not have something done is told nothing. Default: say."`
+	AutoJoin       flag         `yaml:"auto_join" doc:"slack: the bot joins every public channel. Default: false."`
+	APIURL         text         `yaml:"api_url" doc:"slack: another address of its Web API, for tests."`
 }
 
 type serviceRaw struct {

@@ -57,6 +57,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		}
 		cfg.Catalog.Services = append(cfg.Catalog.Services, s)
 	}
+	b.slackChannels(cfg.Chats, cfg.Catalog.Services)
 	cfg.Catalog.Digest = catalogDigest(cfg.Catalog, cfg.Timezone)
 	return cfg, nil
 }
@@ -139,16 +140,21 @@ func (b *builder) chats(raw dict[chatRaw]) []Chat {
 			b.fault(e.key, "chat %q: Bellhop uses that name itself; choose another, and say kind: ssh in it", e.name)
 		}
 		kind := e.val.Kind.or(e.name)
-		if e.val.Kind.bad || e.val.bad && kind != "ssh" {
+		if e.val.Kind.bad || e.val.bad && kind != "ssh" && kind != "slack" {
 			continue
 		}
-		if kind != "ssh" {
-			b.fault(e.key, "chat %s: its kind is not known; write kind: ssh in it (there is no other kind yet)", shorten(e.name))
+		c := Chat{Name: e.name, Kind: kind, Pos: e.key.pos()}
+		switch kind {
+		case "ssh":
+			c.SSH = b.ssh(e)
+		case "slack":
+			c.Slack = b.slack(e)
+		default:
+			b.fault(e.key, "chat %s: its kind is not known; write kind: ssh or kind: slack in it", shorten(e.name))
 			continue
 		}
-		c := Chat{Name: e.name, Kind: kind, Pos: e.key.pos(), SSH: b.ssh(e)}
 		for _, other := range chats {
-			if other.SSH.Listen == c.SSH.Listen && !strings.HasSuffix(c.SSH.Listen, ":0") {
+			if c.SSH != nil && other.SSH != nil && other.SSH.Listen == c.SSH.Listen && !strings.HasSuffix(c.SSH.Listen, ":0") {
 				b.fault(e.key, "chat %q listens on %s, as chat %q does; give one of them another port", c.Name, c.SSH.Listen, other.Name)
 			}
 		}
@@ -172,6 +178,18 @@ func (b *builder) ssh(e entry[chatRaw]) *SSH {
 		if t.good() && t.val == "" {
 			b.fault(t.at, "%s is empty; write the name of a file, or remove the key", key)
 		}
+	}
+	for key, a := range map[string]at{
+		"app_token": c.AppToken.at, "bot_token": c.BotToken.at, "signing_secret": c.SigningSecret.at, "events": c.Events.at, "reactions": c.Reactions.at,
+		"catch_up": c.CatchUp.at, "thread": c.Thread.at, "hear": c.Hear.at, "refuse": c.Refuse.at, "auto_join": c.AutoJoin.at, "api_url": c.APIURL.at,
+	} {
+		if a.isSet() {
+			b.fault(a, "%s belongs to a chat of kind slack; remove it", key)
+		}
+	}
+	if c.Listen.rules.isSet() {
+		b.fault(c.Listen.at, "listen: a chat of kind ssh listens on host:port, not to rules; write one such as 127.0.0.1:2222")
+		return s
 	}
 	if why := checkListen(s.Listen); why != "" {
 		b.fault(c.Listen.at, "listen: %s %s; write host:port, such as 127.0.0.1:2222 (this machine only) or 0.0.0.0:2222 (every network)", shorten(s.Listen), why)

@@ -2,16 +2,27 @@ package server
 
 import (
 	"context"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
+	slackchat "github.com/bellhop-io/bellhop/internal/chat/slack"
 	sshchat "github.com/bellhop-io/bellhop/internal/chat/ssh"
+	"github.com/bellhop-io/bellhop/internal/config"
 )
 
 // startChats starts the configured chats.
 func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err error) {
 	for _, c := range cfg.Chats {
+		if own := s.slacks[c.Name]; own != nil {
+			if err := own.Start(ctx); err != nil {
+				return nil, err
+			}
+			lines = append(lines, Line{c.Name, "Slack"})
+			continue
+		}
 		srv, err := sshchat.New(sshchat.Options{
 			Name: c.Name, Listen: c.SSH.Listen, HostKey: c.SSH.HostKey,
 			AuthorizedKeys: c.SSH.AuthorizedKeys, TrustedUserCA: c.SSH.TrustedUserCA,
@@ -50,6 +61,64 @@ func (s *Server) login(ctx context.Context, source string, p bellhop.Person, fro
 		rec.Principal = s.engine.Identify(p).Principal()
 	}
 	return s.engine.Record(context.WithoutCancel(ctx), rec)
+}
+
+// makeSlacks builds the chats that are in Slack: they are destinations of
+// reports and directories of groups, too. Nothing is asked of Slack yet.
+func (s *Server) makeSlacks(cfg *Loaded) error {
+	s.slacks = make(map[string]*slackchat.Chat)
+	for _, c := range cfg.Chats {
+		if c.Slack == nil {
+			continue
+		}
+		own, err := slackchat.New(slackOptions(c, cfg, slackchat.Options{
+			House: house{s}, Values: s.store.Values, Clock: zoned{s.clock, cfg.Location}, Log: s.log,
+		}))
+		if err != nil {
+			return err
+		}
+		s.slacks[c.Name] = own
+		s.onStop(func(ctx context.Context) {
+			if err := own.Stop(ctx); err != nil {
+				s.log.Warn("stopping "+c.Name, "error", err)
+			}
+		})
+	}
+	return nil
+}
+
+func slackOptions(c config.Chat, cfg *Loaded, o slackchat.Options) slackchat.Options {
+	k := c.Slack
+	o.Name, o.Bot, o.APIURL, o.Channels = c.Name, cfg.Catalog.Bot, k.APIURL, k.Channels
+	o.AppToken, o.BotToken, o.SigningSecret, o.Events = k.AppToken, k.BotToken, k.SigningSecret, k.Events != ""
+	o.Reactions = slackchat.Reactions(k.Reactions)
+	o.CatchUp, o.ThreadAlways, o.Silent, o.HearName, o.AutoJoin = k.CatchUp, k.ThreadAlways, k.Silent, k.HearName, k.AutoJoin
+	for _, l := range k.Listen {
+		o.Listen = append(o.Listen, slackchat.Listen{Match: regexp.MustCompile("(?i)" + l.Match), Reply: l.Reply, React: l.React, Forward: l.Forward})
+	}
+	return o
+}
+
+// Member tells who belongs to the groups that chats keep (bellhop.Directory):
+// the group's name begins with the chat's.
+func (s *Server) Member(ctx context.Context, group, identity string, fresh bool) (bool, error) {
+	for name, c := range s.slacks {
+		if strings.HasPrefix(group, name+"-usergroup:") || strings.HasPrefix(group, name+"-channel-members:") {
+			return c.Member(ctx, group, identity, fresh)
+		}
+	}
+	return false, bellhop.Errorf(bellhop.NotFound, "no chat keeps a group %s", group)
+}
+
+// reach names the chats that reach a person who is not connected.
+func reach(cfg *Loaded) []string {
+	var names []string
+	for _, c := range cfg.Chats {
+		if c.Slack != nil {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // zoned tells the time in the configured zone, for what people read.

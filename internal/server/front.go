@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -115,7 +116,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 		key  string
 		same bool
 	}{
-		{"chats", slices.EqualFunc(started.Chats, now.Chats, func(a, b config.Chat) bool { return a.Name == b.Name && *a.SSH == *b.SSH })},
+		{"chats", slices.EqualFunc(started.Chats, now.Chats, sameChat)},
 		{"grace", started.Grace == now.Grace},
 		{"lease", started.Lease == now.Lease},
 		{"log", started.Log == now.Log},
@@ -172,4 +173,9 @@ func (f front) Audit(ctx context.Context, p bellhop.Person, filter bellhop.Audit
 func (f front) VerifyAudit(ctx context.Context, p bellhop.Person) (api.AuditCheck, error) {
 	check, err := f.s.engine.VerifyAudit(ctx, p)
 	return api.AuditCheck(check), err
+}
+
+func sameChat(a, b config.Chat) bool {
+	a.Pos, b.Pos = bellhop.Position{}, bellhop.Position{}
+	return reflect.DeepEqual(a, b)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	slackchat "github.com/bellhop-io/bellhop/internal/chat/slack"
 	"github.com/bellhop-io/bellhop/internal/config"
 	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/executor/shell"
@@ -55,6 +56,7 @@ type Server struct {
 	runner   *runner.Runner
 	reporter *reporter.Reporter
 	hub      *session.Hub
+	slacks   map[string]*slackchat.Chat // by name
 	socket   string
 
 	clients  counter // connections that take reports
@@ -98,7 +100,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := ex.Recover(ctx); err != nil { // before any of its runs is taken over
 		return nil, bellhop.Errorf(bellhop.Unavailable, "what the last server left can't be ended, so runs could run twice at a time: %w", err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease, Server: s.name})
+	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease, Server: s.name, Directory: s, Reach: reach(cfg)})
 	if s.opt.Solo {
 		s.engine.ServeOnlyOwn()
 	}
@@ -109,6 +111,9 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 		return nil, err
 	}
 	s.onStop(func(context.Context) { s.engine.Stop() })
+	if err := s.makeSlacks(cfg); err != nil {
+		return nil, err
+	}
 	if err := s.startReporter(ctx); err != nil {
 		return nil, err
 	}
@@ -139,6 +144,9 @@ func (s *Server) startReporter(ctx context.Context) error {
 	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub}
 	for _, c := range s.opt.Config.Chats {
 		destinations[c.Name] = s.hub
+		if own := s.slacks[c.Name]; own != nil {
+			destinations[c.Name] = own
+		}
 	}
 	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
