@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
 	"github.com/bellhop-io/bellhop/internal/session"
 )
 
@@ -20,6 +21,15 @@ type desk struct {
 	person  bellhop.Person
 	source  string
 	session string
+}
+
+// desk opens a desk for one session of a person.
+func (s *Server) desk(p bellhop.Person, source, session string) chat.Desk {
+	d := &desk{s: s, person: p, source: source, session: session}
+	if r := s.opt.rehearsal; r != nil {
+		return overheard{desk: d, r: r}
+	}
+	return d
 }
 
 // origin is where this desk's reports go.
