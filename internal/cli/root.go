@@ -95,7 +95,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&a.config, "config", "c", "bellhop.yaml", "configuration file")
 	root.AddCommand(
 		a.upCommand(), a.demoCommand(), a.initCommand(), a.askCommand(), a.chatCommand(),
-		a.checkCommand(), a.schemaCommand(), a.reloadCommand(), a.statusCommand(), a.runsCommand(),
+		a.checkCommand(), a.testCommand(), a.schemaCommand(), a.reloadCommand(), a.statusCommand(), a.runsCommand(),
 		a.logsCommand(), a.whyCommand(), a.cancelCommand(), a.retryCommand(), a.approveCommand(), a.denyCommand(), a.auditCommand(),
 		a.pauseCommand(), a.resumeCommand(), a.suppressCommand(), a.unsuppressCommand(), a.suppressionsCommand(), a.backupCommand(), a.benchCommand(), a.versionCommand(),
 	)

@@ -27,7 +27,7 @@ func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err
 			Name: c.Name, Listen: c.SSH.Listen, HostKey: c.SSH.HostKey,
 			AuthorizedKeys: c.SSH.AuthorizedKeys, TrustedUserCA: c.SSH.TrustedUserCA,
 			OpenDesk: func(p bellhop.Person, session string) (chat.Desk, func()) {
-				return &desk{s: s, person: p, source: c.Name, session: session}, func() {}
+				return s.desk(p, c.Name, session), func() {}
 			},
 			Login: func(p bellhop.Person, from string, refused error) error {
 				return s.login(ctx, c.Name, p, from, refused)

@@ -22,6 +22,15 @@ type desk struct {
 	session string
 }
 
+// desk opens a desk for one session of a person.
+func (s *Server) desk(p bellhop.Person, source, session string) chat.Desk {
+	d := &desk{s: s, person: p, source: source, session: session}
+	if r := s.opt.rehearsal; r != nil {
+		return overheard{Desk: d, r: r, person: p.Identity}
+	}
+	return d
+}
+
 // origin is where this desk's reports go.
 func (d *desk) origin() bellhop.Origin {
 	o := bellhop.Origin{Source: d.source, Person: d.person.Identity, Session: d.session}

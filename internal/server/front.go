@@ -18,7 +18,7 @@ import (
 type front struct{ s *Server }
 
 func (f front) Desk(p bellhop.Person, source, session string) chat.Desk {
-	return &desk{s: f.s, person: p, source: source, session: session}
+	return f.s.desk(p, source, session)
 }
 
 func (f front) Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,6 +36,8 @@ type Options struct {
 	Solo bool
 	// Watchdog is the argv of the watchdog; nil = this binary's verb.
 	Watchdog []string
+
+	rehearsal *Rehearsal // that this server is of; nil = it works in earnest
 }
 
 // Server is Bellhop as one process.
@@ -76,7 +79,11 @@ type Line struct{ What, Where string }
 
 // New returns a server that is not started.
 func New(o Options) *Server {
-	return &Server{opt: o, name: serverName(), clock: clock(), log: quietLog(o.Log), left: make(chan struct{})}
+	s := &Server{opt: o, name: serverName(), clock: clock(), log: quietLog(o.Log), left: make(chan struct{})}
+	if o.rehearsal != nil {
+		s.clock = o.rehearsal.Clock
+	}
+	return s
 }
 
 // Start builds everything and returns a line per listener. When it fails,
@@ -120,21 +127,39 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.makeRunner(ctx, cfg, ex); err != nil {
 		return nil, err
 	}
+	if s.opt.rehearsal == nil || s.opt.rehearsal.opt.Listen {
+		if lines, err = s.listen(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.runner.Start(ctx); err != nil { // last, so that a start that fails interrupts nothing
+		return nil, err
+	}
+	return lines, nil
+}
+
+// listen starts every listener.
+func (s *Server) listen(ctx context.Context, cfg *Loaded) (lines []Line, err error) {
 	if !s.opt.Solo {
 		if lines, err = s.startChats(ctx, cfg); err != nil {
 			return nil, err
 		}
 	}
 	s.socket = SocketPath(cfg.Home)
-	c, err := listenControl(s.socket, api.NewHandler(front{s}, person, s.log))
-	if err != nil {
-		return nil, err
-	}
-	s.onStop(func(context.Context) { c.stop() })
-	if err := s.runner.Start(ctx); err != nil { // last, so that a start that fails interrupts nothing
+	if err := s.control(s.socket, person); err != nil {
 		return nil, err
 	}
 	return append(lines, Line{"control", s.socket}), nil
+}
+
+// control serves the API on a socket; who tells who is at its other end.
+func (s *Server) control(path string, who func(*http.Request) (bellhop.Person, error)) error {
+	c, err := listenControl(path, api.NewHandler(front{s}, who, s.log))
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) { c.stop() })
+	return nil
 }
 
 func (s *Server) onStop(fn func(context.Context)) { s.stops = append(s.stops, fn) }
@@ -154,6 +179,31 @@ func (s *Server) startReporter(ctx context.Context) error {
 }
 
 func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor) error {
+	executors, guard := map[string]bellhop.Executor{"shell": ex}, runner.Guard(nil)
+	if r := s.opt.rehearsal; r != nil {
+		executors["shell"] = r.instead(ex)
+	}
+	if r := s.opt.rehearsal; r == nil || r.opt.Real {
+		dog, err := s.startWatchdog(ex)
+		if err != nil {
+			return err
+		}
+		guard = dog
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	s.runner = runner.New(runner.Options{
+		Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Dispatcher: s.engine, Bus: s.bus, Clock: s.clock, Log: s.log,
+		Executors: executors, Slots: cfg.Runner.Slots, Guard: guard,
+	})
+	s.onStop(func(ctx context.Context) { s.runner.Stop(ctx) })
+	return nil
+}
+
+// startWatchdog starts the process that ends what this one can't end any more.
+func (s *Server) startWatchdog(ex *shell.Executor) (*watchdog.Watchdog, error) {
 	keepFiles()
 	lost := func(run bellhop.RunID, lease int64) { s.runner.Crashed(run, lease) }
 	dog, err := watchdog.Start(watchdog.Options{
@@ -161,19 +211,10 @@ func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor
 		Killed: lost,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.onStop(func(context.Context) { dog.Stop() })
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	s.runner = runner.New(runner.Options{
-		Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Dispatcher: s.engine, Bus: s.bus, Clock: s.clock, Log: s.log,
-		Executors: map[string]bellhop.Executor{"shell": ex}, Slots: cfg.Runner.Slots, Guard: dog,
-	})
-	s.onStop(func(ctx context.Context) { s.runner.Stop(ctx) })
-	return nil
+	return dog, nil
 }
 
 // Stop stops in reverse order of start. Asks are not accepted any more; what

@@ -29,7 +29,7 @@ type Play struct {
 type Step struct {
 	Takes   time.Duration
 	Channel bellhop.Channel // 0 = Stdout
-	// Text may name arguments: {env}. What is in braces and is none stays.
+	// Text may name arguments: {env}. One that the run does not have stays.
 	Text string
 }
 
@@ -45,8 +45,8 @@ type Executor struct {
 	opt Options
 
 	mu      sync.Mutex
-	plays   map[name][]Play // what comes next first; the last one stays
-	asleep  map[bellhop.RunID]bool
+	plays   map[name][]Play             // what comes next first; the last one stays
+	asleep  map[bellhop.RunID]time.Time // until when
 	refused []string
 }
 
@@ -59,7 +59,7 @@ func New(o Options) *Executor {
 	if o.Clock == nil {
 		o.Clock = bellhop.SystemClock{}
 	}
-	return &Executor{opt: o, plays: map[name][]Play{}, asleep: map[bellhop.RunID]bool{}}
+	return &Executor{opt: o, plays: map[name][]Play{}, asleep: map[bellhop.RunID]time.Time{}}
 }
 
 // Set gives a job its plays, one for each attempt that begins from now on; the
@@ -73,11 +73,13 @@ func (e *Executor) Set(service, job string, plays ...Play) {
 	e.plays[name{service, job}] = slices.Clone(plays)
 }
 
-// Asleep reports whether a run is in the midst of a Step that takes time.
-func (e *Executor) Asleep(run bellhop.RunID) bool {
+// Asleep reports whether a run is in the midst of a Step that takes time, and
+// until when.
+func (e *Executor) Asleep(run bellhop.RunID) (until time.Time, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.asleep[run]
+	until, ok = e.asleep[run]
+	return until, ok
 }
 
 // Refused names the jobs ("deploys deploy") that were to be carried out, and
@@ -156,8 +158,8 @@ func (e *Executor) sleep(ctx context.Context, run bellhop.RunID, d time.Duration
 	}
 	timer, stop := e.opt.Clock.NewTimer(d)
 	defer stop()
-	e.note(run, true)
-	defer e.note(run, false)
+	e.note(run, e.opt.Clock.Now().Add(d))
+	defer e.note(run, time.Time{})
 	select {
 	case <-timer:
 		return ctx.Err() == nil
@@ -166,23 +168,25 @@ func (e *Executor) sleep(ctx context.Context, run bellhop.RunID, d time.Duration
 	}
 }
 
-func (e *Executor) note(run bellhop.RunID, asleep bool) {
+// note notes until when a run sleeps; zero = it does not.
+func (e *Executor) note(run bellhop.RunID, until time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if asleep {
-		e.asleep[run] = true
-	} else {
+	if until.IsZero() {
 		delete(e.asleep, run)
+	} else {
+		e.asleep[run] = until
 	}
 }
 
 var argument = regexp.MustCompile(`\{[a-z][a-z0-9_-]*\}`)
 
-// Names returns the arguments that a text names, if they are some.
-func Names(text string) []string {
-	names := argument.FindAllString(text, -1)
-	for i, n := range names {
-		names[i] = n[1 : len(n)-1]
+// Names returns the arguments that texts name.
+func Names(texts ...string) (names []string) {
+	for _, text := range texts {
+		for _, n := range argument.FindAllString(text, -1) {
+			names = append(names, n[1:len(n)-1])
+		}
 	}
 	return names
 }
