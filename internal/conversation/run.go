@@ -108,7 +108,10 @@ func (r *run) step(ctx context.Context, s *Step) error {
 		if s.Kind == Fake {
 			return r.stage.Fake(*s)
 		}
-		return r.stage.Move(s.Time)
+		if err := r.stage.Move(s.Time); err != nil {
+			return err
+		}
+		return r.stage.Settle(ctx) // what was to happen meanwhile has happened
 	default:
 		return r.stage.SetClock(s.Text)
 	}
@@ -181,8 +184,10 @@ func (r *run) next(ctx context.Context, e *ear, v Voice) (Line, error) {
 		return l, err
 	case settled == nil:
 		return l, errors.New("nothing more")
-	default:
+	case errors.Is(settled, context.DeadlineExceeded):
 		return l, fmt.Errorf("nothing more within %s", r.patience)
+	default:
+		return l, settled
 	}
 }
 

@@ -112,7 +112,8 @@ func (w Want) Reaction() bool { return w.re == nil && reaction.MatchString(w.Tex
 
 var variable = regexp.MustCompile(`\$[a-z][a-z0-9_]*`)
 
-// Match reports whether a line is what is wanted. What a $name stands for that
+// Match reports whether a line is what is wanted; space around it does not
+// count. What a $name stands for that
 // has no value yet, one word or a part of it, is put into vars.
 func (w Want) Match(line string, vars map[string]string) bool {
 	if w.Rest {
@@ -122,7 +123,7 @@ func (w Want) Match(line string, vars map[string]string) bool {
 	if re == nil {
 		re = w.compile(vars)
 	}
-	m := re.FindStringSubmatch(strings.TrimRight(line, " \t"))
+	m := re.FindStringSubmatch(strings.TrimSpace(line))
 	for i, name := range re.SubexpNames() {
 		if m != nil && name != "" {
 			vars[name] = m[i]

@@ -116,8 +116,10 @@ func (s *session) typing(text string) error {
 	s.mu.Lock()
 	s.typed = append(s.typed, text)
 	s.mu.Unlock()
-	_, err := io.WriteString(s, text+"\r")
-	return err
+	if _, err := io.WriteString(s, text+"\r"); err != nil {
+		return fmt.Errorf("the connection was closed: %w", err)
+	}
+	return nil
 }
 
 // Say types a line. Who says exit leaves, and comes back with what they say
