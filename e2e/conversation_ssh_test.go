@@ -17,7 +17,7 @@ import (
 // listedKeys is authorized_keys, authority the key of who signs certificates
 // for guests.
 var (
-	listedKeys = authorize("alice") + authorize("bob")
+	listedKeys = authorize("alice") + authorize("bob") + authorize("dora")
 	authority  = string(ssh.MarshalAuthorizedKey(keyOf("authority").PublicKey()))
 )
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
 	"github.com/bellhop-io/bellhop/internal/session"
 )
 
@@ -26,7 +27,7 @@ type desk struct {
 func (s *Server) desk(p bellhop.Person, source, session string) chat.Desk {
 	d := &desk{s: s, person: p, source: source, session: session}
 	if r := s.opt.rehearsal; r != nil {
-		return overheard{Desk: d, r: r, person: p.Identity}
+		return overheard{desk: d, r: r}
 	}
 	return d
 }

@@ -47,8 +47,8 @@ type Rehearsal struct {
 
 	mu    sync.Mutex
 	heard int
-	asked map[string]bool // by identity: a question is open
-	more  chan struct{}   // closed when something was heard
+	desks map[string]*desk // by identity: where they spoke last
+	more  chan struct{}    // closed when something was heard
 }
 
 var (
@@ -68,7 +68,7 @@ func Rehearse(ctx context.Context, o RehearsalOptions) (*Rehearsal, []Line, erro
 	if err != nil {
 		return nil, nil, bellhop.Errorf(bellhop.Unavailable, "there is no room for a temporary store: %w", err)
 	}
-	r := &Rehearsal{Clock: &conversation.MovingClock{}, opt: o, folder: folder, asked: map[string]bool{}, more: make(chan struct{})}
+	r := &Rehearsal{Clock: &conversation.MovingClock{}, opt: o, folder: folder, desks: map[string]*desk{}, more: make(chan struct{})}
 	cfg := *o.Config.Config
 	cfg.Store = config.Store{Kind: config.SQLite, Path: filepath.Join(folder, "bellhop.db")}
 	cfg.Lease = rehearsalLease
@@ -277,27 +277,32 @@ func (r *Rehearsal) Asked(front, name string) bool {
 		return false
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.asked[p.Identity]
+	d := r.desks[p.Identity]
+	r.mu.Unlock()
+	if d == nil {
+		return false
+	}
+	who := r.server.engine.Identify(d.person).Person
+	q, err := r.server.pending(context.Background(), placeOf(bellhop.Event{Person: who, Origin: d.origin()}))
+	return err == nil && q != nil && q.Closed == "" && r.Clock.Now().Before(q.Expires)
 }
 
 // overheard is a desk that lets its rehearsal know what was heard.
 type overheard struct {
-	chat.Desk
-	r      *Rehearsal
-	person string
+	*desk
+	r *Rehearsal
 }
 
 // Ask hands over one line (chat.Desk).
 func (d overheard) Ask(ctx context.Context, key, text string) (bellhop.Answer, error) {
-	a, err := d.Desk.Ask(ctx, key, text)
+	a, err := d.desk.Ask(ctx, key, text)
 	if errors.Is(err, context.Canceled) {
 		return a, err
 	}
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
 	d.r.heard++
-	d.r.asked[d.person] = a.Question != nil
+	d.r.desks[d.person.Identity] = d.desk
 	close(d.r.more)
 	d.r.more = make(chan struct{})
 	return a, err
