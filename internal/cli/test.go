@@ -160,7 +160,7 @@ func (t *tester) hold(ctx context.Context, s *conversation.Script) error {
 		return err
 	}
 	defer r.Stop()
-	stage := r.Stage("test", "console")
+	stage := r.Stage()
 	defer stage.Close()
 	return conversation.Run(ctx, s, stage, t.within)
 }

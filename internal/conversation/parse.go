@@ -61,7 +61,7 @@ func (p *parser) whole() {
 
 var (
 	condition = regexp.MustCompile(`^\[([^\]]*)\]\s*(.*)$`)
-	voiced    = regexp.MustCompile(`^([A-Za-z0-9_:/.@#-]+)([><])(.*)$`)
+	voiced    = regexp.MustCompile(`^([A-Za-z0-9_:/.@#-]+)([><!])(.*)$`)
 )
 
 // read takes one line.
@@ -92,6 +92,8 @@ func (p *parser) read(text string) {
 		ok = p.expect(&step, Never, "", text[1:])
 	case m != nil && m[2] == "<":
 		ok = p.expect(&step, Expect, m[1], m[3])
+	case m != nil && m[2] == "!":
+		ok = p.expect(&step, Never, m[1], m[3])
 	case m != nil:
 		ok = p.say(&step, m[1], m[3])
 	case word == "fake":
@@ -185,7 +187,7 @@ func (p *parser) expect(s *Step, kind Kind, voice, text string) bool {
 }
 
 var (
-	channel  = regexp.MustCompile(`^#([a-z0-9_.-]+)(?:/([a-z0-9_-]+))?$`)
+	channel  = regexp.MustCompile(`^#([A-Za-z0-9_.-]+)(?:/([A-Za-z0-9_-]+))?$`)
 	identity = regexp.MustCompile(`^[a-z][a-z0-9_-]*:[^\s]+$`)
 )
 

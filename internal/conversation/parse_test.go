@@ -24,7 +24,7 @@ func parse(t *testing.T, text string) *conversation.Script {
 
 func TestParse(t *testing.T) {
 	s := parse(t, "\ufeff# a comment\n  # another\n#alice> not said\n\nalice> say hello\r\n< Hello *\n  <\n</a+/\n< ...\n"+
-		"slack:T1/U9@#ops/t1> @bellhop hi\n! nothing\n! *secret*\nbob@direct< x\n@#ops<   two  words \nwait 61s\n[ssh !slack] < y\n")
+		"slack:T1/U9@#ops/t1> @bellhop hi\n! nothing\n! *secret*\nbob@direct< x\n@#ops<   two  words \nwait 61s\n[ssh !slack] < y\nbob! nothing\n")
 	alice := conversation.Voice{Person: "alice"}
 	guest := conversation.Voice{Person: "slack:T1/U9", Place: "#ops", Thread: "t1"}
 	ops := conversation.Voice{Place: "#ops"}
@@ -46,6 +46,7 @@ func TestParse(t *testing.T) {
 		{14, conversation.Expect, ops, "two  words"},
 		{15, conversation.Wait, conversation.Voice{}, "61s"},
 		{16, conversation.Expect, ops, "y"},
+		{17, conversation.Never, conversation.Voice{Person: "bob"}, ""},
 	} {
 		if i >= len(s.Steps) {
 			t.Fatalf("%d steps", len(s.Steps))
@@ -55,7 +56,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("step %d is %+v, want %+v", i, got, want)
 		}
 	}
-	last := s.Steps[len(s.Steps)-1]
+	last := s.Steps[11]
 	if fmt.Sprint(last.Only, last.Not) != "[ssh] [slack]" || s.Steps[10].Time != 61*time.Second || !s.Steps[4].Want.Rest {
 		t.Errorf("conditions %v %v, wait %s, rest %t", last.Only, last.Not, s.Steps[10].Time, s.Steps[4].Want.Rest)
 	}
@@ -101,7 +102,7 @@ func TestParseFaults(t *testing.T) {
 		"Alice> hi":                              `"Alice" is neither`,
 		"@direct> hi":                            `"" is neither`,
 		"@#ops> hi":                              "nobody is named before @#ops>",
-		"alice@#Ops> hi":                         "#Ops is not a place",
+		"alice@#o:s> hi":                         "#o:s is not a place",
 		"alice> a\x1bb":                          "control character",
 		"alice> a\xff":                           "UTF-8",
 		"alice> hi\n</(/":                        "is not a regular expression",

@@ -89,6 +89,8 @@ func TestRun(t *testing.T) {
 		"any lines at the end":      {text: "alice> hi\n< one\n< ...\nalice> hi\n< one\n< ...\n"},
 		"nothing":                   {text: "alice> silence\n! nothing\n"},
 		"not that":                  {text: "alice> hi\n! four\n< ...\n"},
+		"any lines, but not that":   {text: "alice> hi\n< ...\n! four\n! nothing\n"},
+		"nothing to somebody else":  {text: "alice> tell bob\n< told\nbob! nothing\n", want: "x:3: something came where nothing should\n     came  news"},
 		"to somebody else":          {text: "alice> tell bob\n< told\nbob< news\n"},
 		"in a channel":              {text: "alice@#ops> hi\nbob@#ops< one\n@#ops< two\n< three\n"},
 		"variables":                 {text: "alice> ask\n< accepted $run: it\nalice> cancel $run\n< gone\n"},

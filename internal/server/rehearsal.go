@@ -39,11 +39,12 @@ type RehearsalOptions struct {
 type Rehearsal struct {
 	Clock *conversation.MovingClock
 
-	opt    RehearsalOptions
-	server *Server
-	folder string
-	fakes  *fake.Executor
-	stop   sync.Once
+	opt      RehearsalOptions
+	server   *Server
+	channels *channels
+	folder   string
+	fakes    *fake.Executor
+	stop     sync.Once
 
 	mu    sync.Mutex
 	heard int
@@ -69,6 +70,7 @@ func Rehearse(ctx context.Context, o RehearsalOptions) (*Rehearsal, []Line, erro
 		return nil, nil, bellhop.Errorf(bellhop.Unavailable, "there is no room for a temporary store: %w", err)
 	}
 	r := &Rehearsal{Clock: &conversation.MovingClock{}, opt: o, folder: folder, desks: map[string]*desk{}, more: make(chan struct{})}
+	r.channels = newChannels(r, o.Config.Chats)
 	cfg := *o.Config.Config
 	cfg.Store = config.Store{Kind: config.SQLite, Path: filepath.Join(folder, "bellhop.db")}
 	cfg.Lease = rehearsalLease
@@ -109,28 +111,24 @@ func (r *Rehearsal) Person(source, name string) (bellhop.Person, error) {
 	return personOf(access, source, name)
 }
 
-// Stage is a front end of prompts within this process, of which nobody else can
-// hear. source is what the server takes them for.
-func (r *Rehearsal) Stage(name, source string) *conversation.Terminals {
-	return &conversation.Terminals{
-		House: r, Ears: r, Front: name, Prompt: chat.PromptText, Greeting: Greeting,
+// Stage opens a front end called test. Whoever speaks in no place in particular
+// does so at a prompt, as `bellhop chat` has it.
+func (r *Rehearsal) Stage() *Stage {
+	const source = "console"
+	return &Stage{channels: r.channels, Terminals: &conversation.Terminals{
+		House: r, Ears: r, Front: "test", Prompt: chat.PromptText, Greeting: Greeting,
 		Open: func(ctx context.Context, name string) (io.ReadWriteCloser, error) {
 			p, err := r.Person(source, name)
 			if err != nil {
 				return nil, err
 			}
-			return r.Prompt(ctx, source, p), nil
+			return r.PromptOn(ctx, r.server.desk(p, source, rand.Text())), nil
 		},
-	}
+	}}
 }
 
 // Greeting begins the first line at each prompt.
 const Greeting = "This is Bellhop."
-
-// Prompt opens a prompt of a person, as `bellhop chat` does.
-func (r *Rehearsal) Prompt(ctx context.Context, source string, p bellhop.Person) *Terminal {
-	return r.PromptOn(ctx, r.server.desk(p, source, rand.Text()))
-}
 
 // PromptOn opens a prompt on any desk of this rehearsal.
 func (r *Rehearsal) PromptOn(ctx context.Context, d chat.Desk) *Terminal {

@@ -173,6 +173,9 @@ func (s *Server) startReporter(ctx context.Context) error {
 			destinations[c.Name] = own
 		}
 	}
+	if r := s.opt.rehearsal; r != nil && !r.opt.Listen {
+		destinations[r.channels.source] = r.channels
+	}
 	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
 	return s.reporter.Start(ctx)
