@@ -22,6 +22,7 @@ import (
 )
 
 func TestADroppedSocketIsOpenedAgain(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	for range 3 {
 		w.DropSockets()
@@ -33,6 +34,7 @@ func TestADroppedSocketIsOpenedAgain(t *testing.T) {
 }
 
 func TestTheNextSocketIsOpenBeforeTheOldGoes(t *testing.T) {
+	t.Parallel()
 	for _, reason := range []string{"warning", "refresh_requested"} {
 		w := start(t, slacktest.Options{})
 		w.Disconnect(reason)
@@ -46,6 +48,7 @@ func TestTheNextSocketIsOpenBeforeTheOldGoes(t *testing.T) {
 }
 
 func TestASocketThatIsOpenOnOneSideOnlyIsNoticed(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{}, func(o *slack.Options) { o.Quiet = 300 * time.Millisecond })
 	w.Mute()
 	ts := w.Say("U1", "C1", slacktest.Mention+" deploy")
@@ -53,6 +56,7 @@ func TestASocketThatIsOpenOnOneSideOnlyIsNoticed(t *testing.T) {
 }
 
 func TestTheSameByTwoSocketsAndTwoEventsRunsOnce(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{AckWait: 100 * time.Millisecond, Retries: 5})
 	w.Disconnect("warning")
 	w.until("two sockets are open", func() bool { return w.Sockets() == 2 })
@@ -82,6 +86,7 @@ func TestTheSameByTwoSocketsAndTwoEventsRunsOnce(t *testing.T) {
 }
 
 func TestWhatWasSaidInAGapIsCaughtUpWith(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	w := start(t, slacktest.Options{Now: clock.Now, Lossy: true}, func(o *slack.Options) { o.Clock = clock })
 	root := w.Say("U1", "C1", slacktest.Mention+" deploy")
@@ -127,6 +132,7 @@ func TestWhatWasSaidInAGapIsCaughtUpWith(t *testing.T) {
 }
 
 func TestAGapIsNotForgottenThoughWhatComesAfterIsHeard(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{Lossy: true})
 	w.Say("U1", "C1", slacktest.Mention+" deploy a")
 	w.until("it is heard", func() bool { return w.house.made() == 1 })
@@ -143,6 +149,7 @@ func TestAGapIsNotForgottenThoughWhatComesAfterIsHeard(t *testing.T) {
 }
 
 func TestTokensThatAreWrongAreFoundAtStart(t *testing.T) {
+	t.Parallel()
 	try := func(o slacktest.Options, set func(*slack.Options), prepare ...func(*slacktest.Server)) error {
 		t.Helper()
 		s := slacktest.New(t, o)
@@ -199,6 +206,7 @@ func TestTokensThatAreWrongAreFoundAtStart(t *testing.T) {
 }
 
 func TestSlackThatIsAwayAtStartIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := slacktest.New(t, slacktest.Options{})
 	s.Break("auth.test", 1)
 	h := newHouse()
@@ -237,6 +245,7 @@ func eventsWorld(t *testing.T, set ...func(*slack.Options)) *world {
 }
 
 func TestTheEventsAPI(t *testing.T) {
+	t.Parallel()
 	w := eventsWorld(t)
 	ts := w.Say("U1", "C1", slacktest.Mention+" deploy <https://x.example|x.example>")
 	w.until("the ask is marked", func() bool { return len(w.Reactions("C1", ts)) == 1 })
@@ -272,6 +281,7 @@ func TestTheEventsAPI(t *testing.T) {
 }
 
 func TestRequestsThatAreNotSlacks(t *testing.T) {
+	t.Parallel()
 	w := eventsWorld(t)
 	body := []byte(`{"type":"url_verification","challenge":"c-1"}`)
 	mention := []byte(`{"type":"event_callback","event":{"type":"app_mention","channel":"C1","user":"U1","ts":"1.000001","text":"<@UBOT> deploy"}}`)
@@ -317,6 +327,7 @@ func TestRequestsThatAreNotSlacks(t *testing.T) {
 }
 
 func TestListeningAndForwarding(t *testing.T) {
+	t.Parallel()
 	s := slacktest.New(t, slacktest.Options{})
 	s.AddChannel(slacktest.Channel{ID: "C2", Name: "team", Members: []string{slacktest.BotUser}})
 	w := &world{Server: s, t: t, house: newHouse(), vals: newValues()}
@@ -347,6 +358,7 @@ func TestListeningAndForwarding(t *testing.T) {
 }
 
 func TestPublicChannelsAreJoined(t *testing.T) {
+	t.Parallel()
 	s := slacktest.New(t, slacktest.Options{})
 	s.AddChannel(slacktest.Channel{ID: "C2", Name: "old", Members: []string{"U1"}})
 	s.AddChannel(slacktest.Channel{ID: "C3", Name: "archived", Archived: true})
@@ -368,6 +380,7 @@ func TestPublicChannelsAreJoined(t *testing.T) {
 }
 
 func TestTheDirectory(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	w := start(t, slacktest.Options{}, func(o *slack.Options) { o.Clock = clock })
 	w.SetGroup("S1", "U1")
@@ -408,6 +421,7 @@ func TestTheDirectory(t *testing.T) {
 }
 
 func TestAnotherName(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{}, func(o *slack.Options) { o.Name = "team" })
 	w.Say("U1", "C1", slacktest.Mention+" deploy")
 	w.until("it is heard", func() bool { return len(w.house.heard()) == 1 })
@@ -421,6 +435,7 @@ func TestAnotherName(t *testing.T) {
 }
 
 func TestNoTokenIsLogged(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var log bytes.Buffer
 	w := start(t, slacktest.Options{}, func(o *slack.Options) {
@@ -455,6 +470,7 @@ func (l lockedWriter) Write(b []byte) (int, error) {
 // 1,000 asks in 10 s, while the socket is dropped every second: none is lost
 // and none doubled. Without BELLHOP_TEST_LONG it is the same in a tenth of it.
 func TestNoneIsLostAndNoneDoubled(t *testing.T) {
+	t.Parallel()
 	asks, within, drops := 300, 2*time.Second, 250*time.Millisecond
 	if os.Getenv("BELLHOP_TEST_LONG") != "" {
 		asks, within, drops = 1000, 10*time.Second, time.Second
