@@ -80,9 +80,9 @@ func talk(t *testing.T, s *slacktest.Server, over func(), weather ...func()) {
 	s.Wait(t, "the ask is marked", marked(ts))
 
 	for _, change := range weather {
-		n := len(s.Calls("apps.connections.open"))
+		n := s.Opened()
 		change()
-		s.Wait(t, "the next socket", func() bool { return len(s.Calls("apps.connections.open")) > n && s.Sockets() > 0 })
+		s.Wait(t, "the next socket", func() bool { return s.Opened() > n })
 		root := s.Say("U2", "C1", "an ordinary message")
 		s.Reply("U1", "C1", root, slacktest.Mention+" help")
 		s.Wait(t, "help in the thread", func() bool { return len(s.Thread("C1", root)) == 2 })
@@ -192,7 +192,7 @@ func TestTheConversationWithBolt(t *testing.T) {
 		t.Fatalf("the bot says %q: %v\n%s", line, err, faults.String())
 	}
 	s.Wait(t, "a socket is open", func() bool { return s.Sockets() == 1 })
-	talk(t, s, func() {}, s.DropSockets) // bolt takes 10 s for another socket
+	talk(t, s, func() {}, func() { s.Disconnect("warning") })
 }
 
 // The lock names one version of everything, and what it hashes to.

@@ -75,6 +75,7 @@ type Server struct {
 	faults   []*fault
 	posts    map[string][]time.Time
 	sockets  []*socket
+	opened   int // sockets so far
 	tickets  map[string]bool
 	waiting  map[string]*envelope
 	work     sync.WaitGroup
