@@ -61,6 +61,9 @@ func (c *Chat) readGap(ctx context.Context) error {
 	}
 	var failed error
 	for _, ch := range channels {
+		if ch.Name != "" {
+			c.names.put(ch.Name, ch.ID)
+		}
 		from := c.seen.from(ch.ID)
 		if from == "" { // it was never here: what was said before is not for it
 			c.seen.reached(ch.ID, now)

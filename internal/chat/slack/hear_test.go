@@ -12,6 +12,7 @@ import (
 )
 
 func TestAMentionIsHeardOnceMarkedAndTold(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	ts := w.Say("U1", "C1", "good morning "+slacktest.Mention+" deploy staging")
 	w.until("the ask is marked", func() bool { return slices.Contains(w.Reactions("C1", ts), "hourglass_flowing_sand") })
@@ -38,6 +39,7 @@ func TestAMentionIsHeardOnceMarkedAndTold(t *testing.T) {
 }
 
 func TestWhatThePersonTypedIsHeard(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	for said, want := range map[string]string{
 		slacktest.Mention + " deploy a &lt;b&gt; &amp;amp; c":                                "deploy a <b> &amp; c",
@@ -65,6 +67,7 @@ func TestWhatThePersonTypedIsHeard(t *testing.T) {
 }
 
 func TestDirectMessagesNeedNoMention(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	channel, ts := w.Direct("U1", "deploy staging")
 	w.until("the ask is marked", func() bool { return len(w.Reactions(channel, ts)) == 1 })
@@ -79,6 +82,7 @@ func TestDirectMessagesNeedNoMention(t *testing.T) {
 }
 
 func TestWhoSpeaks(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	w.AddUser(slacktest.User{ID: "U5", Name: "dora", Team: "T1", Deleted: true})
 	w.AddUser(slacktest.User{ID: "U6", Name: "robo", Team: "T1", Bot: true})
@@ -106,6 +110,7 @@ func TestWhoSpeaks(t *testing.T) {
 }
 
 func TestMembersOfTheSameOrganisationAreInside(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{Enterprise: "E1"})
 	w.AddUser(slacktest.User{ID: "U7", Name: "gwen", Team: "T7", Enterprise: "E1"})
 	w.AddUser(slacktest.User{ID: "U8", Name: "eve", Team: "T8", Enterprise: "E2"})
@@ -120,6 +125,7 @@ func TestMembersOfTheSameOrganisationAreInside(t *testing.T) {
 }
 
 func TestBotsAndPreviewsAreNotHeard(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	w.Put("C1", slacktest.Message{User: slacktest.BotUser, Bot: "B1", Text: slacktest.Mention + " deploy"})
 	w.Put("C1", slacktest.Message{User: "U6", Bot: "B2", Text: slacktest.Mention + " deploy"})
@@ -138,6 +144,7 @@ func TestBotsAndPreviewsAreNotHeard(t *testing.T) {
 }
 
 func TestABlockThatNobodyKnowsLosesNoMessage(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	w.Raw(map[string]any{"type": "message", "channel": "C1", "user": "U1", "ts": "1700000000.000100", "text": slacktest.Mention + " deploy",
 		"blocks": []any{map[string]any{"type": "rich_text", "elements": 7}}, "files": "none", "channel_type": "channel"})
@@ -145,6 +152,7 @@ func TestABlockThatNobodyKnowsLosesNoMessage(t *testing.T) {
 }
 
 func TestAReminderIsAGuestsAsk(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	w.Remind("C1", slacktest.Mention+" deploy staging")
 	w.Put("C1", slacktest.Message{User: "USLACKBOT", Text: slacktest.Mention + " deploy by Slackbot's own wish"})
@@ -161,6 +169,7 @@ func TestAReminderIsAGuestsAsk(t *testing.T) {
 }
 
 func TestTheBotsNameCallsItWhereThatIsSaid(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{}, func(o *slack.Options) { o.HearName = true })
 	w.Say("U1", "C1", "Bellhop deploy")
 	w.Say("U1", "C1", "bellhops are people")
@@ -181,6 +190,7 @@ func TestTheBotsNameCallsItWhereThatIsSaid(t *testing.T) {
 }
 
 func TestAnswersInThreadsAreHandedOver(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	root := w.Say("U1", "C1", "an ordinary message")
 	w.Reply("U1", "C1", root, "staging")
@@ -195,6 +205,7 @@ func TestAnswersInThreadsAreHandedOver(t *testing.T) {
 }
 
 func TestWhatIsAskedInAThreadIsToldThere(t *testing.T) {
+	t.Parallel()
 	w := start(t, slacktest.Options{})
 	root := w.Say("U1", "C1", "an ordinary message")
 	w.Reply("U1", "C1", root, slacktest.Mention+" deploy")
@@ -213,6 +224,7 @@ func TestWhatIsAskedInAThreadIsToldThere(t *testing.T) {
 }
 
 func TestAnEditThatMakesACommandCountsForFiveMinutes(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	w := start(t, slacktest.Options{Now: clock.Now, MentionTwice: true}, func(o *slack.Options) { o.Clock = clock })
 	plain := w.Say("U1", "C1", "deploy")

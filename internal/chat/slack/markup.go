@@ -149,7 +149,11 @@ func quiet(text string) string {
 // code makes a block of hostile text in which every character is shown as it
 // is.
 func code(text string) string {
-	return "```\n" + strings.ReplaceAll(escape(clean(text)), "```", "`"+joiner+"`"+joiner+"`") + "\n```"
+	text = escape(clean(text))
+	if strings.Contains(text, "```") {
+		text = strings.ReplaceAll(text, "``", "`"+joiner+"`") // no three stay together
+	}
+	return "```\n" + text + "\n```"
 }
 
 // split cuts text into parts of at most n characters, at ends of lines where

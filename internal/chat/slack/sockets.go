@@ -27,45 +27,50 @@ type socketEnd struct {
 // keepSockets sees to it that one socket is open until the chat stops. When the
 // end of one is announced, the next is open before it goes.
 func (c *Chat) keepSockets(socket *slackapi.Socket) {
-	for c.ctx.Err() == nil {
-		opened := c.now()
-		ends := make(chan socketEnd, 1)
-		c.loops.Go(func() { c.readSocket(socket, ends) })
-		var end socketEnd
-		select {
-		case end = <-ends:
-		case <-c.ctx.Done():
-			socket.Close()
-			return
-		}
-		if end.reason == "link_disabled" {
-			c.opt.Log.Error("Socket Mode was switched off in the app's settings", "chat", c.opt.Name)
-			if !c.sleep(lastReopen) {
-				socket.Close()
-				return
-			}
-		}
-		if !end.announced && c.now().Sub(opened) < shortLived && !c.sleep(shortLived) {
-			return
-		}
-		if !end.announced {
-			c.seen.hold()
-		}
-		old := socket
-		if socket = c.reopen(); socket == nil {
-			old.Close()
-			return
-		}
-		if end.announced {
-			c.loops.Go(func() { // Slack closes it, or we do
-				c.sleep(replacedFor)
-				old.Close()
-			})
-			continue
-		}
-		old.Close()
-		c.catchUp() // what was said meanwhile
+	for socket != nil {
+		socket = c.nextSocket(socket)
 	}
+}
+
+// nextSocket reads a socket until it needs another in its place, and returns
+// that; nil = the chat has stopped.
+func (c *Chat) nextSocket(old *slackapi.Socket) *slackapi.Socket {
+	opened, ends := c.now(), make(chan socketEnd, 1)
+	c.loops.Go(func() { c.readSocket(old, ends) })
+	var end socketEnd
+	select {
+	case end = <-ends:
+	case <-c.ctx.Done():
+		old.Close()
+		return nil
+	}
+	if !end.announced {
+		old.Close()
+		c.seen.hold()
+		if c.now().Sub(opened) < shortLived && !c.sleep(shortLived) {
+			return nil
+		}
+	}
+	if end.reason == "link_disabled" {
+		c.opt.Log.Error("Socket Mode was switched off in the app's settings", "chat", c.opt.Name)
+		if !c.sleep(lastReopen) {
+			old.Close()
+			return nil
+		}
+	}
+	next := c.reopen()
+	switch {
+	case next == nil:
+		old.Close()
+	case end.announced:
+		c.loops.Go(func() { // Slack closes it, or we do
+			c.sleep(replacedFor)
+			old.Close()
+		})
+	default:
+		c.catchUp() // with what was said meanwhile
+	}
+	return next
 }
 
 // reopen opens a socket, whatever long it takes; nil = the chat has stopped.

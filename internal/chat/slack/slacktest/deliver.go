@@ -79,6 +79,7 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	s.sockets = append(s.sockets, k)
 	n := len(s.sockets)
+	s.opened++
 	s.work.Add(1)
 	s.touch()
 	s.mu.Unlock()
@@ -316,6 +317,13 @@ func (s *Server) Sockets() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sockets)
+}
+
+// Opened returns how many connections there were so far.
+func (s *Server) Opened() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened
 }
 
 // Waiting returns how many deliveries were not acknowledged yet.

@@ -75,6 +75,7 @@ type Server struct {
 	faults   []*fault
 	posts    map[string][]time.Time
 	sockets  []*socket
+	opened   int // sockets so far
 	tickets  map[string]bool
 	waiting  map[string]*envelope
 	work     sync.WaitGroup
@@ -164,7 +165,8 @@ func New(t testing.TB, o Options) *Server {
 		s.users[u.ID] = &u
 	}
 	s.channels["C1"] = &Channel{ID: "C1", Name: "general", Members: []string{BotUser, "U1", "U2", "U3", "U4"}}
-	s.http = httptest.NewServer(s.handler())
+	s.http = httptest.NewUnstartedServer(s.handler())
+	s.http.Start()
 	s.URL = s.http.URL + "/api/"
 	t.Cleanup(s.Close)
 	return s
