@@ -36,8 +36,13 @@ func (h Hold) Covers(service, job string, args Args) bool {
 	return h.Service == service && (h.Job == "" || h.Job == job) && args.Contains(h.Args)
 }
 
+// Begun reports whether the hold has begun at the time. One that began as it
+// was made has, whatever a clock shows: that of another server may be behind,
+// and any may be set back.
+func (h Hold) Begun(at time.Time) bool { return !h.From.After(h.At) || !at.Before(h.From) }
+
 // Open reports whether the hold keeps runs back at the time.
-func (h Hold) Open(at time.Time) bool { return !at.Before(h.From) && !h.Over(at) }
+func (h Hold) Open(at time.Time) bool { return h.Begun(at) && !h.Over(at) }
 
 // Over reports whether the hold keeps nothing back any more from the time on.
 func (h Hold) Over(at time.Time) bool {

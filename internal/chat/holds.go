@@ -81,7 +81,7 @@ func (s Style) holdLines(holds []bellhop.Hold) []string {
 		switch {
 		case h.Kind == bellhop.HoldPause:
 			paused = append(paused, h)
-		case h.From.After(s.Now):
+		case !h.Begun(s.Now):
 			later = append(later, h)
 		default:
 			open = append(open, h)
@@ -128,7 +128,7 @@ func (s Style) window(h bellhop.Hold) string {
 	if !h.Until.IsZero() {
 		until = "until " + s.day(h.Until)
 	}
-	if h.From.After(s.Now) {
+	if !h.Begun(s.Now) {
 		return "from " + s.day(h.From) + " " + until
 	}
 	return until

@@ -364,7 +364,7 @@ func openHold(holds []bellhop.Hold, run *bellhop.RunSpec, begun, at time.Time) (
 	found := 0
 	for i := range holds {
 		h := &holds[i]
-		if h.From.After(begun) || !h.Open(at) || !h.Covers(run.Service, run.Job, run.Args) {
+		if !h.Begun(begun) || !h.Open(at) || !h.Covers(run.Service, run.Job, run.Args) {
 			continue
 		}
 		found++

@@ -15,9 +15,10 @@ const (
 	sqlKeyAnswer  = `SELECT answer FROM key WHERE key = $1`
 	sqlInsertDone = `INSERT INTO key (key, run_id, at, answer) VALUES ($1, 0, $2, $3)`
 
-	// The job by UNIQUE (service, name); all that waits and runs is looked
-	// through. People do this, not machines.
-	sqlJobRuns = `SELECT r.id, r.args FROM job j, (SELECT run_id FROM waiting UNION ALL SELECT run_id FROM running) q, run r
+	// The job by UNIQUE (service, name), what waits by waiting_job; all that
+	// runs is looked through.
+	sqlJobRuns = `SELECT r.id, r.args FROM job j CROSS JOIN LATERAL (
+    SELECT run_id FROM waiting WHERE job = j.id UNION ALL SELECT run_id FROM running) q CROSS JOIN run r
   WHERE j.service = $1 AND j.name = $2 AND r.id = q.run_id AND r.job = j.id ORDER BY r.id`
 
 	// By PRIMARY KEY, locked in order.

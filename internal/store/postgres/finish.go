@@ -22,8 +22,8 @@ const (
 	sqlSetOutcomes    = `UPDATE lane l SET outcome = u.outcome FROM unnest($1::int[], $2::smallint[]) u (id, outcome) WHERE l.id = u.id`
 	sqlInsertAttempts = `INSERT INTO attempt (run_id, n, how, exit_status, started, ended, runner, reason)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::smallint[], $4::int[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])`
-	sqlWaitAgain = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, started, lane, ckey, asks, lease, attempt, alike, cancel, reason)
-  VALUES ($1, 0, $2, $3, 0, $4, 0, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+	sqlWaitAgain = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, started, lane, ckey, asks, lease, attempt, alike, cancel, reason, job, principal)
+  VALUES ($1, 0, $2, $3, 0, $4, 0, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, (SELECT job FROM run WHERE id = $1), (SELECT principal FROM run WHERE id = $1))`
 )
 
 // finishing is one call of Finish.

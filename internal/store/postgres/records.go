@@ -182,6 +182,8 @@ func listOf(f bellhop.RunFilter) (query string, args []any) {
 type conditions struct {
 	source string // where the runs come from: all, or "ids m" in order of their ids
 	ended  bool   // every run has an outcome
+	who    string // the place of the person, when there is one
+	jobs   string // the jobs' ids, when there are any
 	sql    []string
 	args   []any
 }
@@ -216,20 +218,8 @@ func (c *conditions) order() string {
 func (c *conditions) live() bool { return c.source != "run r" }
 
 func (c *conditions) narrow(f bellhop.RunFilter) {
-	if len(f.States) > 0 {
-		c.inStates(f.States)
-	}
 	if f.Principal != "" {
-		who := c.arg(text(f.Principal))
-		if c.live() {
-			c.sql = append(c.sql, `(r.principal = `+who+` OR EXISTS (SELECT 1 FROM ask a WHERE a.run_id = r.id AND a.principal = `+who+`))`)
-		} else {
-			// Each run once: by its first ask of that principal. Both halves come
-			// in order, so that they can be merged.
-			c.source = `(SELECT id FROM run WHERE principal = ` + who + ` UNION ALL (SELECT a.run_id FROM ask a WHERE a.principal = ` + who + `
-  AND NOT EXISTS (SELECT 1 FROM run b WHERE b.id = a.run_id AND b.principal = ` + who + `)
-  AND NOT EXISTS (SELECT 1 FROM ask b WHERE b.run_id = a.run_id AND b.n < a.n AND b.principal = ` + who + `) ORDER BY a.run_id DESC)) m`
-		}
+		c.who = c.arg(text(f.Principal))
 	}
 	if f.Service != "" || f.Job != "" {
 		of := []string{"true"}
@@ -239,7 +229,22 @@ func (c *conditions) narrow(f bellhop.RunFilter) {
 		if f.Job != "" {
 			of = append(of, "name = "+c.arg(text(f.Job)))
 		}
-		c.sql = append(c.sql, "r.job = ANY (ARRAY(SELECT id FROM job WHERE "+strings.Join(of, " AND ")+"))")
+		c.jobs = "ARRAY(SELECT id FROM job WHERE " + strings.Join(of, " AND ") + ")"
+		c.sql = append(c.sql, "r.job = ANY ("+c.jobs+")")
+	}
+	if len(f.States) > 0 {
+		c.inStates(&f)
+	}
+	if c.who != "" {
+		if c.live() {
+			c.sql = append(c.sql, `(r.principal = `+c.who+` OR EXISTS (SELECT 1 FROM ask a WHERE a.run_id = r.id AND a.principal = `+c.who+`))`)
+		} else {
+			// Each run once: by its first ask of that principal. Both halves come
+			// in order, so that they can be merged.
+			c.source = `(SELECT id FROM run WHERE principal = ` + c.who + ` UNION ALL (SELECT a.run_id FROM ask a WHERE a.principal = ` + c.who + `
+  AND NOT EXISTS (SELECT 1 FROM run b WHERE b.id = a.run_id AND b.principal = ` + c.who + `)
+  AND NOT EXISTS (SELECT 1 FROM ask b WHERE b.run_id = a.run_id AND b.n < a.n AND b.principal = ` + c.who + `) ORDER BY a.run_id DESC)) m`
+		}
 	}
 	if f.Before > 0 {
 		c.sql = append(c.sql, c.order()+" < "+c.arg(int64(f.Before)))
@@ -252,32 +257,31 @@ func (c *conditions) narrow(f bellhop.RunFilter) {
 	}
 }
 
-func (c *conditions) inStates(of []bellhop.State) {
-	var any, live []string
+func (c *conditions) inStates(f *bellhop.RunFilter) {
+	var any []string
 	var ended []int16
-	for _, s := range of {
+	for _, s := range f.States {
 		switch {
 		case s.Terminal():
 			ended = append(ended, numberOf(states(), s))
 		case s == bellhop.Waiting:
-			any, live = append(any, "w.phase < 3"), append(live, "SELECT run_id AS id FROM waiting")
-		case s == bellhop.Held && slices.Contains(of, bellhop.Waiting): // waiting has both
-			any = append(any, "w.phase = 3")
+			any = append(any, "w.phase < 3")
 		case s == bellhop.Held:
-			any, live = append(any, "w.phase = 3"), append(live, "SELECT run_id AS id FROM held")
+			any = append(any, "w.phase = 3")
 		case s == bellhop.Running:
-			any, live = append(any, "x.run_id IS NOT NULL"), append(live, "SELECT run_id AS id FROM running")
+			any = append(any, "x.run_id IS NOT NULL")
 		}
 	}
+	live := len(any) > 0
 	switch {
 	case len(ended) > 0:
 		any = append(any, "(o.run_id IS NOT NULL AND o.state = ANY ("+c.arg(ended)+"::smallint[]))")
-		if len(live) == 0 && !slices.Contains(of, bellhop.Succeeded) {
+		if !live && !slices.Contains(f.States, bellhop.Succeeded) {
 			c.ended = true
 			c.sql = append(c.sql, "o.state <> 4") // as outcome_bad has it
 		}
-	case len(live) > 0: // without conditions of their own, or they are not read in order
-		c.source = "(" + strings.Join(live, " UNION ALL ") + ") m" // no run is in two of them
+	case live:
+		c.source = "(" + strings.Join(c.liveOf(f), " UNION ALL ") + ") m"
 	}
 	c.sql = append(c.sql, "("+strings.Join(append(any, "false"), " OR ")+")")
 }

@@ -31,10 +31,10 @@ const (
 	sqlInsertKeys = `INSERT INTO key (key, run_id, at, rejected) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[]) ORDER BY 1`
 	sqlInsertRuns = `INSERT INTO run (id, lane, job, definition, retry_of, after, created, principal, session, server, ask, args)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::bytea[])`
-	sqlInsertWaiting = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, lane, ckey, asks, merge, alike)
-  SELECT id, 0, rank, start, deadline, deadline, patience, latest, lane, ckey, asks, merge, alike
-  FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::uuid[], $11::uuid[])
-    u (id, rank, start, deadline, patience, latest, lane, ckey, asks, merge, alike)`
+	sqlInsertWaiting = `INSERT INTO waiting (run_id, phase, rank, start, deadline, told, patience, latest, lane, ckey, asks, merge, alike, job, principal)
+  SELECT id, 0, rank, start, deadline, deadline, patience, latest, lane, ckey, asks, merge, alike, job, principal
+  FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[], $9::int[], $10::uuid[], $11::uuid[], $12::int[], $13::text[])
+    u (id, rank, start, deadline, patience, latest, lane, ckey, asks, merge, alike, job, principal)`
 	sqlInsertAsks = `INSERT INTO ask (run_id, n, principal, session, server, ask)
   SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[])`
 	sqlSeal  = `UPDATE waiting SET merge = NULL WHERE run_id = ANY ($1::bigint[])`
@@ -508,7 +508,7 @@ func (s *submission) writeRuns() {
 		s.t.do(sqlSeal, s.full)
 	}
 	s.t.do(sqlInsertRuns, ids, lanes, jobs, defs, retries, afters, created, principals, sessions, servers, rests, args)
-	s.t.do(sqlInsertWaiting, ids, ranks, starts, deadlines, patience, latest, lanes, ckeys, asks, merges, alikes)
+	s.t.do(sqlInsertWaiting, ids, ranks, starts, deadlines, patience, latest, lanes, ckeys, asks, merges, alikes, jobs, principals)
 }
 
 // writeMoved writes the runs of the store that were joined. One that was next

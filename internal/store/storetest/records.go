@@ -69,6 +69,10 @@ func (f *fixture) manyRuns() []listed {
 				r.state = bellhop.Failed
 			default:
 				r.state = bellhop.Running
+				if i%2 == 0 { // it waits again
+					f.finish(f.again(ref(runs[0]), bellhop.EndFailed, time.Hour))
+					r.state = bellhop.Waiting
+				}
 			}
 		} else if i%7 == 5 {
 			f.cancel(bellhop.Cancellation{Run: r.id, All: true, Principal: "alice"})
