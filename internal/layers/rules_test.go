@@ -39,8 +39,9 @@ var edges = []edge{
 	{"internal/executor/shell", []string{"internal/executor/shell/script", "internal/proc"},
 		"it compiles scripts and ends process groups"},
 	{"internal/runner/watchdog", []string{"internal/proc"}, "it ends process groups"},
-	{"internal/store/sqlite", []string{"internal/fault", "internal/filelock"},
-		"a fault in the midst of a group commit can't be a decorator's (the call is empty without the build tag chaos); a lock proves that the former server is dead"},
+	{"internal/store/postgres", []string{"internal/store/trail"}, "both drivers keep the audit trail in the same pages"},
+	{"internal/store/sqlite", []string{"internal/fault", "internal/filelock", "internal/store/trail"},
+		"a fault in the midst of a group commit can't be a decorator's (the call is empty without the build tag chaos); a lock proves that the former server is dead; both drivers keep the audit trail in the same pages"},
 }
 
 // never are imports between packages that no edge allows, whatever comes.
