@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -103,13 +104,20 @@ func TestRotateIsCutAnywhere(t *testing.T) {
 				t.Errorf("sealed with %v", p.ids())
 			}
 			p.want(v, "token", "hunter2x") // who goes on without a restart
+			left := files(t, p)
 			look := p.options()
 			look.Look = true
 			if v, err = secret.Open(t.Context(), look); err != nil {
 				t.Fatal(err)
 			}
 			p.want(v, "token", "hunter2x")
+			if now := files(t, p); now != left {
+				t.Errorf("a look made %s of %s", now, left)
+			}
 			v = p.open()
+			if pending := step == "prepared" || step == "not written"; strings.Contains(files(t, p), ".next") != pending {
+				t.Errorf("the next key's file waits: %t, want %t", !pending, pending)
+			}
 			p.want(v, "token", "hunter2x")
 			p.set(v, "more", "hunter3x")
 			if r, err := v.Rotate(t.Context()); err != nil || p.ids()[r.New] != 3 {
@@ -122,6 +130,16 @@ func TestRotateIsCutAnywhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// files lists the key files.
+func files(t *testing.T, p *place) string {
+	t.Helper()
+	list, err := filepath.Glob(p.key() + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(list, " ")
 }
 
 // torn is a store whose answer to one change is lost.
