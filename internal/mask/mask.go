@@ -122,5 +122,11 @@ func (m *Masker) Bytes(b []byte) []byte {
 	return append(s.Write(b), s.Flush()...)
 }
 
-// Stream returns a masker of one stream of output.
-func (m *Masker) Stream() *Stream { return &Stream{m: m} }
+// Stream returns a masker of one stream of output: nil, which masks nothing, of
+// a nil Masker.
+func (m *Masker) Stream() *Stream {
+	if m == nil {
+		return nil
+	}
+	return &Stream{m: m}
+}

@@ -22,7 +22,7 @@ type span struct{ from, to int64 }
 // Write reads p, and returns what may be shown by now. It keeps no reference to
 // p, and may return p itself.
 func (s *Stream) Write(p []byte) []byte {
-	if s.m == nil {
+	if s == nil {
 		return p
 	}
 	var out []byte
@@ -106,7 +106,7 @@ func (s *Stream) release(out []byte, until int64) []byte {
 
 // Flush ends the stream and returns what was held back.
 func (s *Stream) Flush() []byte {
-	if s.m == nil {
+	if s == nil {
 		return nil
 	}
 	s.at = 0
