@@ -113,9 +113,13 @@ var owners = []owner{
 	{path: "C", why: "the binary is static and built for other systems from any machine", fix: "find a library in pure Go"},
 }
 
-// stdlibOnly are packages that import nothing but the standard library and
-// the root package, whatever the owners say.
-var stdlibOnly = []struct{ pkg, why string }{
+// reasoned is a package, and why there is a rule for it.
+type reasoned struct{ pkg, why string }
+
+// stdlibOnly are packages that import nothing but the standard library, the
+// root package and, where an edge lets them, each other, whatever the owners
+// say.
+var stdlibOnly = []reasoned{
 	{"", "the root package is the vocabulary: whoever imports it must get nothing else with it"},
 	{"internal/engine", "the rules must not depend on how anything is stored, sent or shown"},
 	{"internal/router", "understanding a line needs no machinery"},

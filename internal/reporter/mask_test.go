@@ -10,6 +10,7 @@ import (
 // TestWhatIsToldIsMasked: a report shows what the run's record has.
 func TestWhatIsToldIsMasked(t *testing.T) {
 	f := start(t, &destination{}, "a")
+	defer f.stop()
 	f.rep.Stop()
 	f.rep.Mask = func(s string) string { return strings.ReplaceAll(s, "hunter2x", "***") }
 	job := bellhop.Job{Service: "s", Name: "j", Executor: "test", Spec: []byte(`{}`)}
