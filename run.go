@@ -96,6 +96,8 @@ type Run struct {
 	Behind   RunID           `json:"-"` // while waiting: the running run of the same concurrency key; 0 = none
 	Priority int             `json:"-"` // 0-9
 	Deadline time.Time       `json:"-"` // its first attempt begins before; zero = whenever
+
+	unmasked string // ApprovalDigest, when the arguments are masked
 }
 
 // Wait says why a run has not started. Of several reasons, the one that lasts

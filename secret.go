@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -73,3 +74,22 @@ type Vault interface {
 
 // SecretPrefix begins a value that stands for a secret: secret:NAME.
 const SecretPrefix = "secret:"
+
+// SecretName returns the name in a value that stands for a secret.
+func SecretName(value string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(value, SecretPrefix)
+	return name, ok && CheckName("secret", name) == nil
+}
+
+// SecretNames returns the secrets that a job's environment names, sorted, each
+// once.
+func (j Job) SecretNames() []string {
+	var names []string
+	for _, value := range j.Env {
+		if name, ok := SecretName(value); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

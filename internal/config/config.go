@@ -55,7 +55,8 @@ type Config struct {
 	Lease    time.Duration
 	Grace    time.Duration
 	Log      Log
-	Chats    []Chat // in the order of the file
+	Chats    []Chat      // in the order of the file
+	Secrets  []SecretUse // every place that names one, in the order of reading
 }
 
 // Runner bounds the work of this server.
@@ -120,7 +121,7 @@ func Load(path string, opts Options) (*Config, []bellhop.Fault, error) {
 	if faults := l.faults.sorted(l.names); len(faults) > 0 {
 		return nil, faults, nil
 	}
-	cfg.Path, cfg.Home, cfg.Files = abs, b.home, l.paths
+	cfg.Path, cfg.Home, cfg.Files, cfg.Secrets = abs, b.home, l.paths, l.secrets
 	return cfg, nil, nil
 }
 
@@ -129,7 +130,7 @@ func Load(path string, opts Options) (*Config, []bellhop.Fault, error) {
 func (c *Config) Digest() string {
 	plain := *c
 	plain.Catalog = &bellhop.Catalog{Digest: c.Catalog.Digest}
-	plain.Chats = slices.Clone(c.Chats)
+	plain.Chats, plain.Secrets = slices.Clone(c.Chats), nil
 	for i := range plain.Chats {
 		plain.Chats[i].Pos = bellhop.Position{}
 	}

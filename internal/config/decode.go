@@ -61,9 +61,10 @@ type field struct {
 type mode string
 
 const (
-	modeSetting mode = ""      // ${VAR} is replaced
-	modePlain   mode = "plain" // as written
-	modeCode    mode = "code"  // as written, and a place where " #" cuts by mistake
+	modeSetting mode = ""       // ${VAR} is replaced
+	modeSecret  mode = "secret" // and secret:NAME may stand for a sealed value
+	modePlain   mode = "plain"  // as written
+	modeCode    mode = "code"   // as written, and a place where " #" cuts by mistake
 )
 
 // fieldsOf returns the keys of a struct type in the order of its fields.
@@ -112,6 +113,7 @@ type decoder struct {
 	// aliases is how deep in aliases the walk is: what is found there was
 	// mostly told where the anchor stands.
 	aliases int
+	secrets []SecretUse // that values stand for
 }
 
 // aliasBudget is how many nodes aliases may add to a file's own.

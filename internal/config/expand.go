@@ -11,10 +11,6 @@ import (
 // structure, and what it puts in is not looked at again.
 func (d *decoder) expand(n *yaml.Node, key string) (string, bool) {
 	s := n.Value
-	if strings.HasPrefix(s, "secret:") {
-		d.fault(n, "%s: secret:NAME is planned, but this version of Bellhop does not have it yet; use \"${VAR}\" and the server's environment", key)
-		return "", false
-	}
 	if !strings.Contains(s, "$") {
 		return s, true
 	}

@@ -13,13 +13,14 @@ import (
 
 // loader reads the files of one configuration into one fileRaw.
 type loader struct {
-	opts   Options
-	faults *faultList
-	raw    fileRaw
-	names  []string // of files, as people know them, in the order of reading
-	paths  []string // the same, absolute
-	open   []string // absolute paths of the files that are being read
-	seen   map[string]bool
+	opts    Options
+	faults  *faultList
+	raw     fileRaw
+	names   []string // of files, as people know them, in the order of reading
+	paths   []string // the same, absolute
+	open    []string // absolute paths of the files that are being read
+	seen    map[string]bool
+	secrets []SecretUse
 }
 
 // maxIncludes bounds how many files one configuration may have.
@@ -36,6 +37,7 @@ func (l *loader) readFile(name, abs string, data []byte) {
 	d := newDecoder(src, l.faults, l.opts.Getenv)
 	var raw fileRaw
 	d.value(src.root, reflect.ValueOf(&raw).Elem(), field{}, nil)
+	l.secrets = append(l.secrets, d.secrets...)
 	l.merge(reflect.ValueOf(&l.raw).Elem(), reflect.ValueOf(&raw).Elem())
 	l.open = append(l.open, real(abs))
 	for _, glob := range raw.Include.items {

@@ -260,8 +260,9 @@ func (d *decoder) scalar(n *yaml.Node, f field) (string, bool) {
 		return "", false
 	}
 	switch f.mode {
-	case modeSetting:
-		return d.expand(n, f.key)
+	case modeSetting, modeSecret:
+		val, ok := d.expand(n, f.key)
+		return val, ok && d.secret(n, f, val)
 	case modeCode:
 		d.checkCut(n, f)
 	}

@@ -202,6 +202,7 @@ func (a *codeRaw) load(d *decoder, n *yaml.Node, f field, c *scope) {
 }
 
 func (e *envRaw) load(d *decoder, n *yaml.Node, f field, c *scope) {
+	f.mode = modeSecret
 	e.text.load(d, n, f, c)
 }
 

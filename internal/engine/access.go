@@ -60,6 +60,7 @@ func (e *Engine) mayTouch(ctx context.Context, who bellhop.Principal, run *bellh
 // may tell of them or of the output.
 func (e *Engine) redact(ctx context.Context, p bellhop.Person, runs []bellhop.Run) []bellhop.Run {
 	who := e.Identify(p)
+	defer e.maskRuns(runs) // it is decided by what they are
 	for i := range runs {
 		r := &runs[i]
 		of := ofRun(r)
@@ -96,6 +97,7 @@ func (e *Engine) redactHolds(ctx context.Context, p bellhop.Person, holds []bell
 			holds[i].Args = nil
 		}
 	}
+	e.maskHolds(holds)
 	return holds
 }
 

@@ -60,7 +60,7 @@ func (e *Engine) refused(ctx context.Context, inv *ask, d bellhop.Decision, err 
 		return err
 	}
 	rec := e.recordOf(inv, d, e.clock.Now())
-	rec.Allowed, rec.Detail = false, err.Error()
+	rec.Allowed, rec.Detail = false, e.maskText(err.Error())
 	if failed := e.store.Audit.Append(ctx, []bellhop.AuditRecord{*rec}); failed != nil {
 		e.log.Error("a refusal could not be recorded", "action", rec.Action, "principal", rec.Principal, "service", rec.Service, "job", rec.Job, "error", failed)
 	}
@@ -95,7 +95,7 @@ func (e *Engine) recordOf(inv *ask, d bellhop.Decision, now time.Time) *bellhop.
 	}
 	return &bellhop.AuditRecord{
 		At: now, Action: string(inv.Action), Principal: inv.who.Principal(), Identity: inv.who.Identity,
-		Source: source, Channel: inv.who.Channel, Service: inv.Service, Job: inv.Job, Run: inv.Run, Args: inv.Args,
+		Source: source, Channel: inv.who.Channel, Service: inv.Service, Job: inv.Job, Run: inv.Run, Args: e.maskArgs(inv.Args),
 		Allowed: d.Allowed, Rule: placed(d),
 	}
 }

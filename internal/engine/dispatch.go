@@ -34,13 +34,19 @@ func (e *Engine) Claim(ctx context.Context, runner string, n int) ([]bellhop.Cla
 			}
 			continue // otherwise its lease runs out, and it is claimed again
 		}
+		secrets, ok := e.reveal(ctx, ref, job)
+		if !ok {
+			continue
+		}
 		claims = append(claims, bellhop.Claim{
-			Task:  bellhop.Task{Run: r.Run.ID, Lease: r.Lease, Attempt: r.Run.Attempt, Job: *job, Args: r.Run.Args, Principal: r.Principal},
+			Task: bellhop.Task{
+				Run: r.Run.ID, Lease: r.Lease, Attempt: r.Run.Attempt, Job: *job, Args: r.Run.Args, Principal: r.Principal, Secrets: secrets,
+			},
 			Lease: e.lease,
 		})
 		e.bus.Publish(bellhop.TopicRun(r.Run.ID))
 	}
-	return claims, next, nil
+	return e.noteReveals(ctx, claims), next, nil
 }
 
 // Extend lengthens leases (bellhop.Dispatcher).

@@ -40,6 +40,7 @@ func (e *Engine) Do(ctx context.Context, inv bellhop.Invocation) (bellhop.Answer
 	if err != nil {
 		return bellhop.Answer{}, err
 	}
+	e.maskAnswer(&answer)
 	return answer, nil
 }
 

@@ -33,6 +33,11 @@ type Options struct {
 	Reach []string
 	// AuditKey is the key of the audit trail, 32 bytes; nil = no trail is kept.
 	AuditKey []byte
+	// Vault opens the secrets that jobs name; nil = there are none.
+	Vault bellhop.Vault
+	// Mask hides secrets in what is told of runs and recorded of asks; nil =
+	// nothing is hidden.
+	Mask func(string) string
 	// Jitter returns a number in [0, 1) by which pauses are spread; nil = random.
 	Jitter func() float64
 }
@@ -53,6 +58,8 @@ type Engine struct {
 	reach     []string
 	auditKey  []byte
 	audited   bool // a trail is kept
+	vault     bellhop.Vault
+	mask      func(string) string // nil = nothing is hidden
 	begun     atomic.Bool
 	toldHead  int64 // Seq of the last head in the log; its loop's alone
 
@@ -95,6 +102,7 @@ func New(o Options) *Engine {
 		store: o.Store, bus: o.Bus, clock: o.Clock, log: o.Log, lease: o.Lease,
 		server: o.Server, every: o.Sweep, rand: o.Jitter,
 		directory: o.Directory, reach: o.Reach, auditKey: o.AuditKey, audited: o.AuditKey != nil,
+		vault: o.Vault, mask: o.Mask,
 	}
 	e.active.Store(newCatalog(&bellhop.Catalog{}))
 	return e

@@ -72,6 +72,7 @@ func (e *Engine) runFor(ctx context.Context, p bellhop.Person, id bellhop.RunID,
 	}
 	one := []bellhop.Run{run}
 	err = e.explain(ctx, one)
+	e.maskRuns(one)
 	return one[0], err
 }
 

@@ -3,6 +3,7 @@ package layers_test
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -90,11 +91,12 @@ func outside(f file, importPath string) string {
 
 // plain judges what packages import that keep to the standard library.
 func plain(pkg, importPath string) string {
-	if to, ok := own(importPath); standard(importPath) || ok && to == "" {
+	to, isOwn := own(importPath)
+	if standard(importPath) || isOwn && to == "" {
 		return ""
 	}
 	for _, s := range stdlibOnly {
-		if s.pkg == pkg {
+		if s.pkg == pkg && !(isOwn && slices.ContainsFunc(stdlibOnly, func(r reasoned) bool { return r.pkg == to })) {
 			return s.why + ". Remedy: keep to the standard library here, and move what needs more into an adapter"
 		}
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	Clock        bellhop.Clock
 	Log          *slog.Logger
 	GiveUp       time.Duration // how old a report may become; 0 = 24 h
+	// Mask hides secrets in what is told of runs; nil = nothing is hidden.
+	Mask func(string) string
 }
 
 // Presence is what a Destination may have besides, to say that an origin's
@@ -310,6 +312,9 @@ func (r *Reporter) Compose(ctx context.Context, row bellhop.OutboxRow) (bellhop.
 	if err != nil {
 		return bellhop.Report{}, err
 	}
+	if r.Mask != nil {
+		run = run.Masked(r.Mask)
+	}
 	report := bellhop.Report{ID: row.ID, Kind: row.Kind, Run: run, Rule: rule, Ask: row.Ask}
 	if row.Attempt == 0 {
 		return report, nil
@@ -322,6 +327,9 @@ func (r *Reporter) Compose(ctx context.Context, row bellhop.OutboxRow) (bellhop.
 		if a.N == row.Attempt {
 			report.Attempt = a
 		}
+	}
+	if r.Mask != nil {
+		report.Attempt.Reason = r.Mask(report.Attempt.Reason)
 	}
 	return report, nil
 }

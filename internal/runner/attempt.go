@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/mask"
 )
 
 // errorPause is how long a runner waits before it tells the engine again what
@@ -21,6 +24,7 @@ type attempt struct {
 	ctx   context.Context
 	stop  context.CancelCauseFunc
 	out   *output
+	mask  *mask.Masker  // of the task's secrets
 	prior *attempt      // of the same run, whose lease was lost; nil = none that is still here
 	done  chan struct{} // closed when it is put away
 
@@ -49,6 +53,7 @@ func (a *attempt) lost() {
 func (r *Runner) begin(c bellhop.Claim, until time.Time) {
 	a := &attempt{task: c.Task, lease: c.Lease, until: until, done: make(chan struct{})}
 	a.ctx, a.stop = context.WithCancelCause(context.Background())
+	a.mask = mask.New(slices.Collect(maps.Values(c.Task.Secrets))...)
 	a.out = newOutput(r, a)
 	r.mu.Lock()
 	a.prior = r.latest[c.Task.Run]
@@ -109,6 +114,7 @@ func (r *Runner) work(a *attempt) {
 	if cause, ok := bellhop.StopEnd(a.ctx); ok && cause.End == bellhop.EndCrashed && outcome.End != bellhop.EndSucceeded {
 		outcome.End, outcome.Error = cause.End, cause.Reason
 	}
+	a.hide(&outcome)
 	last := a.out.close()
 	for try := 1; ; try++ {
 		err := r.Dispatcher.Finish(context.Background(), a.ref(), outcome, last)
@@ -133,6 +139,17 @@ func (r *Runner) work(a *attempt) {
 			return // the store has the run as running; the next server finds it lost
 		}
 		stop()
+	}
+}
+
+// hide masks the task's secrets in what is told of an attempt.
+func (a *attempt) hide(out *bellhop.Outcome) {
+	if a.mask == nil {
+		return
+	}
+	out.Error, out.Result = a.mask.Text(out.Error), bellhop.MaskedJSON(out.Result, a.mask.Text)
+	for i := range out.Warnings {
+		out.Warnings[i] = a.mask.Text(out.Warnings[i])
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/mask"
 )
 
 const (
@@ -19,8 +20,8 @@ const (
 	maxPending = 1 << 20
 )
 
-// output gathers an attempt's output into chunks, stores them as they come,
-// and keeps the head and the tail of each channel within the cap.
+// output masks an attempt's secrets, gathers its output into chunks, stores them
+// as they come, and keeps the head and the tail of each channel within the cap.
 type output struct {
 	r *Runner
 	a *attempt
@@ -32,7 +33,8 @@ type output struct {
 	drop     []int64
 	seq      int64
 	channels [3]channel // by bellhop.Channel
-	flushing bool       // a flusher runs
+	masks    [3]*mask.Stream
+	flushing bool // a flusher runs
 	closed   bool
 	closing  chan struct{} // closed with it
 	flushed  sync.WaitGroup
@@ -53,6 +55,9 @@ type span struct {
 
 func newOutput(r *Runner, a *attempt) *output {
 	o := &output{r: r, a: a, closing: make(chan struct{})}
+	for i := range o.masks {
+		o.masks[i] = a.mask.Stream()
+	}
 	o.room = sync.NewCond(&o.mu)
 	return o
 }
@@ -61,6 +66,7 @@ func newOutput(r *Runner, a *attempt) *output {
 func (o *output) write(c bellhop.Channel, p []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	p = o.masks[c].Write(p)
 	now := o.r.Clock.Now()
 	for len(p) > 0 {
 		for o.bytes >= maxPending {
@@ -71,6 +77,16 @@ func (o *output) write(c bellhop.Channel, p []byte) {
 		if !o.flushing && !o.closed {
 			o.flushing = true
 			o.flushed.Go(o.flush)
+		}
+	}
+}
+
+// unmask takes in what turned out to be the beginning of no secret; o.mu is
+// held.
+func (o *output) unmask(now time.Time) {
+	for c, m := range o.masks {
+		for rest := m.Flush(); len(rest) > 0; {
+			rest = rest[o.add(bellhop.Channel(c), rest, now):]
 		}
 	}
 }
@@ -213,6 +229,7 @@ func (o *output) store(b bellhop.OutputBatch) {
 // close waits for what is being stored and returns what is left.
 func (o *output) close() *bellhop.OutputBatch {
 	o.mu.Lock()
+	o.unmask(o.r.Clock.Now())
 	o.closed = true
 	close(o.closing)
 	o.mu.Unlock()

@@ -2,11 +2,14 @@ package shell
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/bellhop-io/bellhop"
 )
 
 // defaultPath is PATH for a server that has none.
@@ -31,7 +34,8 @@ func baseEnvironment(o Options) environment {
 }
 
 // environ returns the environment of an attempt. A job's env: may replace what
-// is built in, except names that begin with BELLHOP_. args holds the
+// is built in, except names that begin with BELLHOP_; its secret:NAME becomes
+// the secret's value, here and nowhere else. args holds the
 // BELLHOP_ARG_ entries; bin, unless "", goes before PATH and PYTHONPATH.
 func (a *attempt) environ(args []string, bin string) environ {
 	job := &a.task.Job
@@ -39,6 +43,9 @@ func (a *attempt) environ(args []string, bin string) environ {
 	env["WRITEABLE_DIR"] = a.writeable()
 	for name, value := range job.Env {
 		if !strings.HasPrefix(name, "BELLHOP_") && name != "" && !strings.ContainsAny(name, "=\x00") {
+			if secret, ok := bellhop.SecretName(value); ok {
+				value = a.task.Secrets[secret]
+			}
 			env[name] = value
 		}
 	}
@@ -54,6 +61,17 @@ func (a *attempt) environ(args []string, bin string) environ {
 		list = append(list, name+"="+env[name])
 	}
 	return environ{list: list, path: env["PATH"]}
+}
+
+// checkSecrets fails when a secret that the job names was not handed over: a
+// program that finds an empty password may go on without one.
+func (a *attempt) checkSecrets() error {
+	for _, name := range a.task.Job.SecretNames() {
+		if _, ok := a.task.Secrets[name]; !ok {
+			return fmt.Errorf("secret %s was not handed to the runner; set it: bellhop secret set %[1]s", name)
+		}
+	}
+	return nil
 }
 
 // environ is an environment as a process is given it.

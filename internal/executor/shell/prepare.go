@@ -26,6 +26,9 @@ func (c *command) close() {
 
 // prepare makes folders and files, and puts the command together.
 func (a *attempt) prepare(ctx context.Context) (*command, error) {
+	if err := a.checkSecrets(); err != nil {
+		return nil, err
+	}
 	dir, err := a.workingDir()
 	if err != nil {
 		return nil, err

@@ -1,0 +1,20 @@
+package mask
+
+import (
+	"sync/atomic"
+)
+
+// Set masks values that may change while it is used, by several goroutines at
+// once. The zero Set masks nothing.
+type Set struct{ now atomic.Pointer[Masker] }
+
+// Replace has the set mask these values, and no others.
+func (s *Set) Replace(values []string) {
+	s.now.Store(New(values...))
+}
+
+// Text returns a text with the values masked.
+func (s *Set) Text(text string) string { return s.now.Load().Text(text) }
+
+// Bytes returns a text with the values masked; see Masker.Bytes.
+func (s *Set) Bytes(b []byte) []byte { return s.now.Load().Bytes(b) }
