@@ -86,10 +86,11 @@ type End struct {
 	seq    int64
 	last   bellhop.AuditSum
 
-	page  Page // Data is nil when it is empty
-	count int
-	seen  map[found]bool
-	runs  map[int64]bool // beyond the band
+	page   Page // Data is nil when it is empty
+	count  int
+	former found // of the last record
+	seen   map[found]bool
+	runs   map[int64]bool // beyond the band
 }
 
 // NewEnd returns the end of the chain with that number, of whose last page the
@@ -120,7 +121,10 @@ func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
 	p.Data = append(append(b, r.packed...), e.last[:]...)
 	p.Late = max(p.Late, r.At)
 	e.count++
-	e.seen[r.found] = true
+	if r.found != e.former { // the same people ask for the same things
+		e.former = r.found
+		e.seen[r.found] = true
+	}
 	if run != 0 {
 		e.noteRun(int64(run))
 	}
@@ -143,7 +147,7 @@ func (e *End) Take() *Page {
 		keys[runKey(run)] = true
 	}
 	p.Keys = slices.Sorted(maps.Keys(keys))
-	e.page, e.count = Page{}, 0
+	e.page, e.count, e.former = Page{}, 0, found{}
 	clear(e.seen)
 	clear(e.runs)
 	return &p
