@@ -49,6 +49,7 @@ const (
 type Page struct {
 	ID        int64
 	Late      int64 // the latest time of a record, in microseconds
+	Early     int64 // the earliest one
 	Low, High int64 // see Band
 	Data      []byte
 	Keys      []string // what it is found by
@@ -107,21 +108,24 @@ func NewEnd(number int64, sums *bellhop.AuditChain, id int64, data []byte) *End 
 	return e
 }
 
+// Last returns the number of the last record, and its hash.
+func (e *End) Last() (seq int64, sum bellhop.AuditSum) { return e.seq, e.last }
+
 // Add appends a record, of a run. When it returns true, the page is to be
 // taken now.
 func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
 	e.seq++
 	p := &e.page
 	if p.Data == nil {
-		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Data: append(make([]byte, 0, 4096), e.last[:]...)}
+		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Early: r.At, Data: append(make([]byte, 0, 4096), e.last[:]...)}
 	}
 	e.last = e.sums.Sum(e.last, e.seq, run, r.packed)
 	b := binary.AppendUvarint(p.Data, uint64(run))
 	b = binary.AppendUvarint(b, uint64(len(r.packed)))
 	p.Data = append(append(b, r.packed...), e.last[:]...)
-	p.Late = max(p.Late, r.At)
+	p.Late, p.Early = max(p.Late, r.At), min(p.Early, r.At)
 	e.count++
-	if r.found != e.former { // the same people ask for the same things
+	if e.count == 1 || r.found != e.former { // the same people ask for the same things
 		e.former = r.found
 		e.seen[r.found] = true
 	}
@@ -147,7 +151,7 @@ func (e *End) Take() *Page {
 		keys[runKey(run)] = true
 	}
 	p.Keys = slices.Sorted(maps.Keys(keys))
-	e.page, e.count, e.former = Page{}, 0, found{}
+	e.page, e.count = Page{}, 0
 	clear(e.seen)
 	clear(e.runs)
 	return &p
