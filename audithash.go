@@ -106,17 +106,26 @@ func (r *AuditRecord) texts() [9]*string {
 
 func appendAuditArgs(b []byte, args Args) []byte {
 	b = binary.AppendUvarint(b, uint64(len(args)))
+	if len(args) == 1 { // as most have; sorting takes longer than all the rest
+		for name, v := range args {
+			b = appendAuditArg(b, name, v)
+		}
+		return b
+	}
 	for _, name := range slices.Sorted(maps.Keys(args)) {
-		v := args[name]
-		b = appendAuditText(b, name)
-		if !v.IsList() {
-			b = appendAuditText(append(b, 0), v.Text)
-			continue
-		}
-		b = binary.AppendUvarint(append(b, 1), uint64(len(v.List)))
-		for _, word := range v.List {
-			b = appendAuditText(b, word)
-		}
+		b = appendAuditArg(b, name, args[name])
+	}
+	return b
+}
+
+func appendAuditArg(b []byte, name string, v Value) []byte {
+	b = appendAuditText(b, name)
+	if !v.IsList() {
+		return appendAuditText(append(b, 0), v.Text)
+	}
+	b = binary.AppendUvarint(append(b, 1), uint64(len(v.List)))
+	for _, word := range v.List {
+		b = appendAuditText(b, word)
 	}
 	return b
 }

@@ -42,6 +42,7 @@ func (d *db) Close() error {
 			d.submits.close()
 			d.finishes.close()
 			d.outputs.close()
+			d.records.close()
 		}
 		d.closed.Store(true)
 		if d.pool != nil {

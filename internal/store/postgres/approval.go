@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/trail"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -80,8 +81,16 @@ func (s *submission) writeHeld() {
 // Vote adds a vote to a held run, with what follows from it.
 func (d *db) Vote(ctx context.Context, v bellhop.Voting) (run bellhop.Run, err error) {
 	v.Vote.At = timeOf(micros(v.Vote.At))
-	err = d.write(ctx, "voting", func(t *tx) error {
-		run, err = t.voteOnce(d, &v)
+	record, err := d.prepareAudit(v.Audit)
+	if err != nil {
+		return bellhop.Run{}, err
+	}
+	write := d.write
+	if record != nil {
+		write = d.writeAudited
+	}
+	err = write(ctx, "voting", func(t *tx) error {
+		run, err = t.voteOnce(d, &v, record)
 		return err
 	})
 	if err != nil {
@@ -92,7 +101,7 @@ func (d *db) Vote(ctx context.Context, v bellhop.Voting) (run bellhop.Run, err e
 
 // voteOnce votes unless the key was seen before. Of several at the same time,
 // each sees what those made of the run that had it locked before.
-func (t *tx) voteOnce(d *db, v *bellhop.Voting) (bellhop.Run, error) {
+func (t *tx) voteOnce(d *db, v *bellhop.Voting, record *trail.Record) (bellhop.Run, error) {
 	ids, key := []int64{int64(v.Run)}, hash(v.Key)
 	t.each(sqlLockAsk, ignore, ids) // in the order in which Cancel locks
 	t.each(sqlLockWaiting, ignore, ids)
@@ -120,6 +129,9 @@ func (t *tx) voteOnce(d *db, v *bellhop.Voting) (bellhop.Run, error) {
 	}
 	if err := t.vote(d, v, rec, after, next); err != nil {
 		return bellhop.Run{}, err
+	}
+	if record != nil {
+		t.record(record, v.Run)
 	}
 	if rec, err = t.recordOf(v.Run); err != nil {
 		return bellhop.Run{}, err
@@ -149,7 +161,6 @@ func (t *tx) recordOf(id bellhop.RunID) (*record, error) {
 func (t *tx) vote(d *db, v *bellhop.Voting, rec *record, after *bellhop.Approval, next bellhop.State) error {
 	ids, now := []int64{int64(v.Run)}, micros(v.Vote.At)
 	t.do(sqlSetApprovals, ids, [][]byte{packApproval(after)})
-	t.recordVote(v)
 	switch next {
 	case bellhop.Cancelled:
 		return t.endWaiting(d, []*record{rec}, now, v.Vote.Refusal())
@@ -163,10 +174,6 @@ func (t *tx) vote(d *db, v *bellhop.Voting, rec *record, after *bellhop.Approval
 	}
 	return nil
 }
-
-// recordVote is the place where v.Audit, unless it is nil, comes to be written:
-// the vote counts, and this is its transaction.
-func (t *tx) recordVote(*bellhop.Voting) {}
 
 // Lapse ends held runs whose approval has not come in time.
 func (d *db) Lapse(ctx context.Context, now time.Time, n int, reason string) (gone []bellhop.RunID, next time.Time, err error) {

@@ -19,6 +19,10 @@
 // Deadlocks that remain possible are found by the database, and what it ends
 // for one is made again.
 //
+// A server's audit is a chain of its own, so that no other server is in the way;
+// within the server, one transaction at a time has its end, from its last
+// statements to the commit (audit.go).
+//
 // A commit whose answer is lost is looked up by the transaction's number
 // (tx.go), so that nothing is done twice. Leases, roles and servers live by
 // the database's clock.
@@ -83,7 +87,9 @@ type db struct {
 	submits  *group[*submitting]
 	finishes *group[*finishing]
 	outputs  *group[*appending]
+	records  *group[*recording]
 
+	chain  atomic.Pointer[chain] // nil: the audit has not begun
 	closed atomic.Bool
 	once   sync.Once
 }
@@ -96,6 +102,8 @@ const (
 	submitters = 2
 	finishers  = 2
 	appenders  = 1
+	recorders  = 1
+	recorders  = 1
 )
 
 // Open opens the store in the database at o.URL, makes its tables when there
@@ -134,8 +142,10 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	d.submits = newGroup(submitters, func(s *submitting) int { return len(s.runs) }, d.submitAll)
 	d.finishes = newGroup(finishers, func(f *finishing) int { return len(f.ends) }, d.finishAll)
 	d.outputs = newGroup(appenders, func(a *appending) int { return len(a.batches) }, d.appendAll)
+	d.records = newGroup(recorders, func(r *recording) int { return len(r.recs) }, d.recordAll)
+	d.records = newGroup(recorders, func(r *recording) int { return len(r.recs) }, d.recordAll)
 	return &bellhop.Store{
-		ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Approvals: d, Retention: d, Cluster: d, Admin: d, Shared: true,
+		ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Approvals: d, Values: d, Secrets: d, Audit: d, Retention: d, Cluster: d, Admin: d, Shared: true,
 	}, nil
 }
 
@@ -190,12 +200,13 @@ func (d *db) now() *int64 {
 // storeNow is the SQL for the store's clock; $1 is what db.now gives.
 const storeNow = `coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)`
 
-// Advisory locks of this package; the second number is 0 or a bound's.
+// Advisory locks of this package; the second number is 0, a bound's, or a hash.
 const (
 	lockClassBound   = 0x42656c01
 	lockClassAlike   = 0x42656c02
 	lockClassHolds   = 0x42656c03
 	lockClassMigrate = 0x42656c04
+	lockClassValue   = 0x42656c05
 )
 
 const (

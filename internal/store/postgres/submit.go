@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/trail"
+	"github.com/bellhop-io/bellhop/internal/store/trail"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -78,6 +80,7 @@ type newRun struct {
 	retryOf, after  int64
 	args            []byte
 	approval        *bellhop.Approval // nil: it needs none
+	audit           *trail.Record     // nil: none
 	out             bellhop.Submitted
 }
 
@@ -133,6 +136,14 @@ func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.S
 			return nil, err
 		}
 		n.key, n.now, n.asks = hash(sub.Ask.Key), micros(sub.Now), []newAsk{packNewAsk(&sub.Ask)}
+		if sub.Audit != nil {
+			if n.audit, err = d.prepareAudit(sub.Audit); err != nil {
+				return nil, err
+			}
+		}
+		if n.audit, err = d.prepareAudit(sub.Audit); err != nil {
+			return nil, err
+		}
 		s.runs[i] = n
 	}
 	if len(subs) > 0 {
@@ -153,9 +164,13 @@ func (d *db) submitAll(ctx context.Context, calls []*submitting) error {
 	for _, c := range calls {
 		runs = append(runs, c.runs...)
 	}
-	err := d.write(ctx, "submitting", func(t *tx) error { return t.submit(runs) })
+	write := d.write
+	if slices.ContainsFunc(runs, func(n *newRun) bool { return n.audit != nil }) {
+		write = d.writeAudited
+	}
+	err := write(ctx, "submitting", func(t *tx) error { return t.submit(d, runs) })
 	if errors.Is(err, errFate) { // what was written is found by its keys
-		err = d.write(ctx, "submitting", func(t *tx) error { return t.submit(runs) })
+		err = write(ctx, "submitting", func(t *tx) error { return t.submit(d, runs) })
 	}
 	return err
 }
@@ -196,6 +211,7 @@ func (t *target) deadline() int64 {
 // submission is one change of several submissions.
 type submission struct {
 	t       *tx
+	db      *db
 	seen    map[pgtype.UUID]*seen
 	targets map[pgtype.UUID]*target
 	alike   map[pgtype.UUID]*target
@@ -205,7 +221,9 @@ type submission struct {
 	keys    []keyRow
 	noted   map[pgtype.UUID]int // in keys
 	behind  []behindRow
+	audits  []auditRow
 	limits  map[int32]int32 // by limited key: the last one
+	audits  []auditRow
 	now     int64
 }
 
@@ -216,12 +234,18 @@ type keyRow struct {
 	rejected bool
 }
 
+// auditRow is a record, and the run that it is about.
+type auditRow struct {
+	rec    *trail.Record
+	target *target
+}
+
 // submit decides what becomes of each run, one after the other, by what was
 // there and what those before it made of that; then it writes all at once.
 // Whoever was quicker with a key or a merge makes the inserts fail, and the
 // transaction is made again.
-func (t *tx) submit(runs []*newRun) error {
-	s := &submission{t: t, seen: map[pgtype.UUID]*seen{}, targets: map[pgtype.UUID]*target{}, alike: map[pgtype.UUID]*target{}, noted: map[pgtype.UUID]int{}, limits: map[int32]int32{}}
+func (t *tx) submit(d *db, runs []*newRun) error {
+	s := &submission{t: t, db: d, seen: map[pgtype.UUID]*seen{}, targets: map[pgtype.UUID]*target{}, alike: map[pgtype.UUID]*target{}, noted: map[pgtype.UUID]int{}, limits: map[int32]int32{}}
 	if err := s.look(runs); err != nil {
 		return err
 	}
@@ -388,9 +412,15 @@ func (s *submission) writeLimits() {
 }
 
 func (s *submission) note(n *newRun, t *target, rejected bool) {
+	if n.audit != nil {
+		s.audits = append(s.audits, auditRow{n.audit, t})
+	}
 	if n.key.Valid {
 		s.noted[n.key] = len(s.keys)
 		s.keys = append(s.keys, keyRow{key: n.key, target: t, at: n.now, rejected: rejected})
+	}
+	if n.audit != nil {
+		s.audits = append(s.audits, auditRow{n.audit, t})
 	}
 }
 
@@ -445,7 +475,7 @@ func (s *submission) write() error {
 			i++
 			return r.Scan(&s.made[i-1].id)
 		}, len(s.made))
-		s.t.batch.Queue(sqlForceXID).QueryRow(func(r pgx.Row) error { return r.Scan(&s.t.xid) })
+		s.t.forceXID()
 		if err := s.t.flush(); err != nil {
 			return err
 		}
@@ -456,6 +486,9 @@ func (s *submission) write() error {
 			b.n.out.Run = bellhop.RunID(b.id)
 		}
 	}
+	for _, a := range s.audits {
+		s.t.record(a.rec, bellhop.RunID(a.target.id))
+	}
 	s.writeKeys()
 	s.writeRuns()
 	s.writeHeld()
@@ -463,7 +496,25 @@ func (s *submission) write() error {
 	s.writeLimits()
 	s.writeAsks()
 	s.askBehind()
-	return nil
+	return s.writeAudits()
+}
+
+// writeAudits comes last: what was queued goes out before, so that others wait
+// for little more than the commit.
+func (s *submission) writeAudits() error {
+	if len(s.audits) == 0 {
+		return nil
+	}
+	if err := s.t.flush(); err != nil {
+		return err
+	}
+	recs := make([]*trail.Record, len(s.audits))
+	for i, a := range s.audits {
+		copied := *a.rec // the transaction may be made again, with another run
+		copied.Run = bellhop.RunID(a.t.id)
+		recs[i] = &copied
+	}
+	return s.t.record(s.db, recs)
 }
 
 func (s *submission) writeKeys() {

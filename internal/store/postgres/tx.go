@@ -50,9 +50,10 @@ type tx struct {
 	ctx     context.Context
 	conn    *pgxpool.Conn
 	batch   pgx.Batch
-	xid     *string // of the transaction, once that is known
-	last    bool    // the commit is under way
-	aborted bool    // the commit was answered, but as a rollback
+	xid     *string   // of the transaction, once that is known
+	last    bool      // the commit is under way
+	aborted bool      // the commit was answered, but as a rollback
+	audit   *auditEnd // of those who write records (writeAudited)
 }
 
 // do queues a statement.
@@ -78,6 +79,11 @@ func (t *tx) flush() error {
 	b := t.batch
 	t.batch = pgx.Batch{}
 	return t.conn.SendBatch(t.ctx, &b).Close()
+}
+
+// forceXID has the transaction's number known from the next flush on.
+func (t *tx) forceXID() {
+	t.batch.Queue(sqlForceXID).QueryRow(func(r pgx.Row) error { return r.Scan(&t.xid) })
 }
 
 // commit sends the last statements and the commit.
@@ -152,6 +158,7 @@ func (d *db) attempt(ctx context.Context, fn func(*tx) error) error {
 	if err = fn(t); err == nil {
 		err = t.commit()
 	}
+	t.letAudit(err == nil)
 	if err == nil {
 		return nil
 	}

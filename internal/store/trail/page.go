@@ -49,6 +49,7 @@ const (
 type Page struct {
 	ID        int64
 	Late      int64 // the latest time of a record, in microseconds
+	Early     int64 // the earliest one
 	Low, High int64 // see Band
 	Data      []byte
 	Keys      []string // what it is found by
@@ -86,10 +87,11 @@ type End struct {
 	seq    int64
 	last   bellhop.AuditSum
 
-	page  Page // Data is nil when it is empty
-	count int
-	seen  map[found]bool
-	runs  map[int64]bool // beyond the band
+	page   Page // Data is nil when it is empty
+	count  int
+	former found // of the last record
+	seen   map[found]bool
+	runs   map[int64]bool // beyond the band
 }
 
 // NewEnd returns the end of the chain with that number, of whose last page the
@@ -106,21 +108,27 @@ func NewEnd(number int64, sums *bellhop.AuditChain, id int64, data []byte) *End 
 	return e
 }
 
+// Last returns the number of the last record, and its hash.
+func (e *End) Last() (seq int64, sum bellhop.AuditSum) { return e.seq, e.last }
+
 // Add appends a record, of a run. When it returns true, the page is to be
 // taken now.
 func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
 	e.seq++
 	p := &e.page
 	if p.Data == nil {
-		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Data: append(make([]byte, 0, 4096), e.last[:]...)}
+		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Early: r.At, Data: append(make([]byte, 0, 4096), e.last[:]...)}
 	}
 	e.last = e.sums.Sum(e.last, e.seq, run, r.packed)
 	b := binary.AppendUvarint(p.Data, uint64(run))
 	b = binary.AppendUvarint(b, uint64(len(r.packed)))
 	p.Data = append(append(b, r.packed...), e.last[:]...)
-	p.Late = max(p.Late, r.At)
+	p.Late, p.Early = max(p.Late, r.At), min(p.Early, r.At)
 	e.count++
-	e.seen[r.found] = true
+	if e.count == 1 || r.found != e.former { // the same people ask for the same things
+		e.former = r.found
+		e.seen[r.found] = true
+	}
 	if run != 0 {
 		e.noteRun(int64(run))
 	}
