@@ -23,12 +23,9 @@ var edges = []edge{
 		"the composition root is the one place that knows every adapter"},
 	{"internal/cli", []string{
 		"internal/server", "internal/secret", "internal/chat", "internal/chat/console", "internal/web/api", "internal/config",
-		"internal/runner/watchdog", "internal/store/sqlite", "internal/store/postgres", "internal/engine", "internal/bus", "internal/bench"},
-		"verbs start a server, speak to one over its API, or read the store when there is none"},
-		"internal/server", "internal/chat", "internal/chat/console", "internal/web/api", "internal/config",
 		"internal/runner/watchdog", "internal/store/sqlite", "internal/store/postgres", "internal/engine", "internal/bus", "internal/bench",
 		"internal/conversation"},
-		"verbs start a server, speak to one over its API, or read the store when there is none; `test` reads scripts and runs them"},
+		"verbs start a server, speak to one over its API, or read the store when there is none; `test` reads scripts and runs them; `secret` needs no server"},
 	{"internal/bench", []string{"internal/engine", "internal/runner", "internal/runner/watchdog", "internal/executor/shell", "internal/bus"},
 		"it measures the real parts, put together as the server has them; the store it is handed"},
 	{"internal/conversation", []string{"internal/executor/fake"},
