@@ -80,6 +80,8 @@ func TestTheSameByTwoSocketsAndTwoEventsRunsOnce(t *testing.T) {
 	w.begin()
 	w.Raw(map[string]any{"type": "app_mention", "channel": "C1", "user": "U1", "ts": ts, "text": slacktest.Mention + " help"})
 	w.quiet()
+	last := w.Say("U1", "C1", slacktest.Mention+" deploy") // answered after what came before
+	w.until("the next ask is marked", func() bool { return len(w.Reactions("C1", last)) == 1 })
 	if p := w.Posts("C1"); len(p) != 1 {
 		t.Errorf("answered %d times", len(p))
 	}
