@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
-	"github.com/bellhop-io/bellhop/internal/store/trail"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -81,16 +80,15 @@ func (s *submission) writeHeld() {
 // Vote adds a vote to a held run, with what follows from it.
 func (d *db) Vote(ctx context.Context, v bellhop.Voting) (run bellhop.Run, err error) {
 	v.Vote.At = timeOf(micros(v.Vote.At))
-	record, err := d.prepareAudit(v.Audit)
-	if err != nil {
-		return bellhop.Run{}, err
+	var row *auditRow
+	if v.Audit != nil {
+		if row, err = d.prepareAudit(v.Audit); err != nil {
+			return bellhop.Run{}, err
+		}
+		row.run = int64(v.Run)
 	}
-	write := d.write
-	if record != nil {
-		write = d.writeAudited
-	}
-	err = write(ctx, "voting", func(t *tx) error {
-		run, err = t.voteOnce(d, &v, record)
+	err = d.write(ctx, "voting", func(t *tx) error {
+		run, err = t.voteOnce(d, &v, row)
 		return err
 	})
 	if err != nil {
@@ -101,7 +99,7 @@ func (d *db) Vote(ctx context.Context, v bellhop.Voting) (run bellhop.Run, err e
 
 // voteOnce votes unless the key was seen before. Of several at the same time,
 // each sees what those made of the run that had it locked before.
-func (t *tx) voteOnce(d *db, v *bellhop.Voting, record *trail.Record) (bellhop.Run, error) {
+func (t *tx) voteOnce(d *db, v *bellhop.Voting, row *auditRow) (bellhop.Run, error) {
 	ids, key := []int64{int64(v.Run)}, hash(v.Key)
 	t.each(sqlLockAsk, ignore, ids) // in the order in which Cancel locks
 	t.each(sqlLockWaiting, ignore, ids)
@@ -130,18 +128,23 @@ func (t *tx) voteOnce(d *db, v *bellhop.Voting, record *trail.Record) (bellhop.R
 	if err := t.vote(d, v, rec, after, next); err != nil {
 		return bellhop.Run{}, err
 	}
-	if record != nil {
-		t.record(record, v.Run)
-	}
 	if rec, err = t.recordOf(v.Run); err != nil {
 		return bellhop.Run{}, err
 	}
-	if !key.Valid {
+	if key.Valid {
+		answer, err := json.Marshal(votedOf(&rec.run))
+		if err != nil {
+			return bellhop.Run{}, err
+		}
+		t.do(sqlInsertDone, key, micros(v.Vote.At), answer)
+	}
+	if row == nil {
 		return rec.run, nil
 	}
-	answer, err := json.Marshal(votedOf(&rec.run))
-	t.do(sqlInsertDone, key, micros(v.Vote.At), answer)
-	return rec.run, err
+	if err := t.flush(); err != nil { // before the end of the audit is taken
+		return bellhop.Run{}, err
+	}
+	return rec.run, t.record(d, []*auditRow{row})
 }
 
 // recordOf reads a run as this transaction has it; or NotFound.

@@ -8,79 +8,88 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
-	"github.com/bellhop-io/bellhop/internal/store/trail"
 	"github.com/jackc/pgx/v5"
 )
 
 const (
-	sqlInsertAudit    = `INSERT INTO audit (id, at, low, high, data) VALUES ($1, $2, $3, $4, $5)`
-	sqlInsertAuditKey = `INSERT INTO audit_key (key, at, page) SELECT k, $2, $3 FROM unnest($1::text[]) k`
+	sqlInsertAudit = `INSERT INTO audit (chain, seq, at, run, principal, service, job, allowed, data, hash)
+  SELECT $1, u.* FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::bytea[], $10::bytea[])
+    u (seq, at, run, principal, service, job, allowed, data, hash) ORDER BY u.seq`
 	// By UNIQUE (name).
 	sqlChainID     = `SELECT id FROM audit_chain WHERE name = $1`
 	sqlInsertChain = `INSERT INTO audit_chain (name) VALUES ($1) RETURNING id`
 	// By PRIMARY KEY.
-	sqlLastOfChain = `SELECT id, data FROM audit WHERE id BETWEEN $1 AND $2 ORDER BY id DESC LIMIT 1`
-	sqlAuditPage   = `SELECT data FROM audit WHERE id = $1`
-	// All chains, and of each its last page by PRIMARY KEY.
-	sqlHeads = `SELECT c.name, a.id, a.data FROM audit_chain c CROSS JOIN LATERAL (
-  SELECT p.id, p.data FROM audit p WHERE p.id > c.id::bigint << 40 AND p.id < (c.id + 1)::bigint << 40 ORDER BY p.id DESC LIMIT 1) a ORDER BY c.id`
+	sqlEndOfChain = `SELECT seq, hash FROM audit WHERE chain = $1 ORDER BY seq DESC LIMIT 1`
+	sqlHashAt     = `SELECT hash FROM audit WHERE chain = $1 AND seq = $2`
+	// All chains, and of each its last record by PRIMARY KEY.
+	sqlHeads = `SELECT c.name, a.seq, a.hash, a.at FROM audit_chain c CROSS JOIN LATERAL (
+  SELECT r.seq, r.hash, r.at FROM audit r WHERE r.chain = c.id ORDER BY r.seq DESC LIMIT 1) a ORDER BY c.id`
 )
 
 // audit is the end of the chain that this process writes. A transaction takes
 // it before its last statements, and lets it go when it is committed or undone:
 // the records of the next one go on from there.
 //
-// When it is not known what became of a transaction, its page may still come.
-// The next one reads the end anew; would it use the same id, one of them fails.
+// When it is not known what became of a transaction, its records may still
+// come. The next one reads the end anew; would it use the same numbers, one of
+// them fails.
 type audit struct {
 	chain atomic.Pointer[chain] // nil before Begin
 	mu    sync.Mutex
-	end   *trail.End // nil: not known
-	of    *chain     // of end
+	known bool     // end is right
+	end   auditEnd // of the last record
+}
+
+type auditEnd struct {
+	seq  int64
+	hash bellhop.AuditSum
 }
 
 type chain struct {
 	name   string
-	number int64
+	number int32
 	sums   *bellhop.AuditChain // for who has audit.mu
 }
 
+// auditRow is a record as far as it can be made before its turn.
+type auditRow struct {
+	at, run                 int64
+	principal, service, job string
+	allowed                 bool
+	packed                  bellhop.PackedAudit
+}
+
+func packAudit(r *bellhop.AuditRecord) *auditRow {
+	return &auditRow{
+		at: micros(r.At), run: int64(r.Run), principal: text(r.Principal), service: text(r.Service), job: text(r.Job),
+		allowed: r.Allowed, packed: r.Pack(),
+	}
+}
+
 // prepareAudit packs a record, and refuses what comes before Begin.
-func (d *db) prepareAudit(r *bellhop.AuditRecord) (*trail.Record, error) {
+func (d *db) prepareAudit(r *bellhop.AuditRecord) (*auditRow, error) {
 	if d.audit.chain.Load() == nil {
 		return nil, bellhop.Errorf(bellhop.Internal, "a record of %s by %q came before the server began its audit", r.Action, r.Principal)
 	}
-	return trail.Prepare(r), nil
+	return packAudit(r), nil
 }
 
-// record appends records to this process's chain. Of what is queued after that,
-// others wait for the end.
-func (t *tx) record(d *db, recs []*trail.Record) error {
-	return t.recordIn(d, d.audit.chain.Load(), recs)
-}
-
-func (t *tx) recordIn(d *db, of *chain, recs []*trail.Record) error {
-	a := &d.audit
+// record appends records to this process's chain. From then on others wait
+// for the end, so it comes last in a transaction, when what was queued before
+// has gone out.
+func (t *tx) record(d *db, rows []*auditRow) error {
+	a, of := &d.audit, d.audit.chain.Load()
 	a.mu.Lock()
 	t.audit = a
-	if a.end == nil || a.of != of {
-		id, data, err := t.lastPage(of.number)
+	if !a.known {
+		end, err := t.endOf(of.number)
 		if err != nil {
 			return err
 		}
-		a.of, a.end = of, trail.NewEnd(of.number, of.sums, id, data)
+		a.end, a.known = end, true
 	}
-	for i, r := range recs {
-		if a.end.Add(r, r.Run) || i == len(recs)-1 {
-			p := a.end.Take()
-			keys := make([]string, len(p.Keys))
-			for i, key := range p.Keys {
-				keys[i] = text(key)
-			}
-			t.do(sqlInsertAudit, p.ID, p.Late, p.Low, p.High, p.Data)
-			t.do(sqlInsertAuditKey, keys, p.Late, p.ID)
-		}
-	}
+	t.wrote = a.end
+	t.insertAudit(of, rows)
 	return nil
 }
 
@@ -91,17 +100,35 @@ func (t *tx) letAudit(committed bool) {
 		return
 	}
 	t.audit = nil
-	if !committed {
-		a.end = nil
-	}
+	a.end, a.known = t.wrote, committed
 	a.mu.Unlock()
 }
 
-// lastPage returns the last page of a chain, nil when there is none.
-func (t *tx) lastPage(number int64) (id int64, data []byte, err error) {
-	t.each(sqlLastOfChain, func(r pgx.Rows) error { return r.Scan(&id, &data) }, trail.ID(number, 1), trail.LastID(number))
-	err = t.flush()
-	return id, data, err
+// insertAudit queues rows behind t.wrote, which moves on.
+func (t *tx) insertAudit(of *chain, rows []*auditRow) {
+	n := len(rows)
+	seqs, ats, runs := make([]int64, n), make([]int64, n), make([]int64, n)
+	principals, services, jobs, alloweds := make([]string, n), make([]string, n), make([]string, n), make([]bool, n)
+	datas, hashes := make([][]byte, n), make([][]byte, n)
+	for i, r := range rows {
+		t.wrote.seq++
+		t.wrote.hash = of.sums.Sum(t.wrote.hash, t.wrote.seq, bellhop.RunID(r.run), r.packed)
+		hash := t.wrote.hash
+		seqs[i], ats[i], runs[i], principals[i], services[i], jobs[i], alloweds[i] = t.wrote.seq, r.at, r.run, r.principal, r.service, r.job, r.allowed
+		datas[i], hashes[i] = r.packed, hash[:]
+	}
+	t.do(sqlInsertAudit, of.number, seqs, ats, runs, principals, services, jobs, alloweds, datas, hashes)
+}
+
+// endOf reads the end of a chain; zero when it has no records.
+func (t *tx) endOf(number int32) (end auditEnd, err error) {
+	t.each(sqlEndOfChain, func(r pgx.Rows) error {
+		var hash []byte
+		err := r.Scan(&end.seq, &hash)
+		copy(end.hash[:], hash)
+		return err
+	}, number)
+	return end, t.flush()
 }
 
 // Begin starts this process's chain.
@@ -110,12 +137,15 @@ func (d *db) Begin(ctx context.Context, name string, key []byte, now time.Time) 
 		return err
 	}
 	of := &chain{name: name, sums: bellhop.NewAuditChain(name, key)}
-	begin := func(t *tx) error { return t.begin(d, of, key, now) }
+	begin := func(t *tx) error { return t.begin(of, now) }
 	err := d.write(ctx, "beginning the audit", begin)
 	if errors.Is(err, errFate) { // what was written is found by its name
 		err = d.write(ctx, "beginning the audit", begin)
 	}
 	if err == nil {
+		d.audit.mu.Lock()
+		d.audit.known = false
+		d.audit.mu.Unlock()
 		d.audit.chain.Store(of)
 	}
 	return err
@@ -123,34 +153,54 @@ func (d *db) Begin(ctx context.Context, name string, key []byte, now time.Time) 
 
 // begin writes the first record of a chain. One that is there is refused,
 // unless it is what the same call made, and no more.
-func (t *tx) begin(d *db, of *chain, key []byte, now time.Time) error {
+func (t *tx) begin(of *chain, now time.Time) error {
 	of.number = 0
 	t.each(sqlChainID, func(r pgx.Rows) error { return r.Scan(&of.number) }, of.name)
 	var heads []bellhop.AuditHead
 	t.each(sqlHeads, collectHeads(&heads))
+	t.forceXID()
 	if err := t.flush(); err != nil {
 		return err
 	}
-	if of.number != 0 {
-		id, data, err := t.lastPage(of.number)
-		if err == nil && !trail.Began(of.name, id, data, key, now) {
-			err = trail.ErrThere(of.name)
+	fresh := of.number == 0
+	if fresh {
+		t.each(sqlInsertChain, func(r pgx.Rows) error { return r.Scan(&of.number) }, of.name)
+	} else { // its own end is none of the others
+		heads = without(heads, of.name)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	start := bellhop.AuditStartRecord(now, heads)
+	row := packAudit(&start)
+	t.wrote = auditEnd{}
+	if fresh {
+		t.insertAudit(of, []*auditRow{row})
+		return nil
+	}
+	end, err := t.endOf(of.number)
+	if err != nil {
+		return err
+	}
+	if end.seq != 1 || end.hash != of.sums.Sum(bellhop.AuditSum{}, 1, 0, row.packed) {
+		return bellhop.Errorf(bellhop.Conflict, "audit chain %s is there already; each life of a server begins one of its own", of.name)
+	}
+	return nil
+}
+
+func without(heads []bellhop.AuditHead, name string) []bellhop.AuditHead {
+	kept := heads[:0:0]
+	for _, h := range heads {
+		if h.Chain != name {
+			kept = append(kept, h)
 		}
-		return err
 	}
-	t.each(sqlInsertChain, func(r pgx.Rows) error { return r.Scan(&of.number) }, of.name)
-	if err := t.flush(); err != nil {
-		return err
-	}
-	first := bellhop.AuditStartRecord(now, heads)
-	return t.recordIn(d, of, []*trail.Record{trail.Prepare(&first)})
+	return kept
 }
 
 // recording is one call of Append.
 type recording struct {
-	recs []*trail.Record
-	id   int64 // of the page that its last record was to go to, in the last attempt; 0 = none
-	data []byte
+	recs []*auditRow
 }
 
 // Append writes records in order.
@@ -158,7 +208,7 @@ func (d *db) Append(ctx context.Context, recs []bellhop.AuditRecord) error {
 	if d.closed.Load() {
 		return errClosed()
 	}
-	c := &recording{recs: make([]*trail.Record, len(recs))}
+	c := &recording{recs: make([]*auditRow, len(recs))}
 	for i := range recs {
 		var err error
 		if c.recs[i], err = d.prepareAudit(&recs[i]); err != nil {
@@ -171,13 +221,38 @@ func (d *db) Append(ctx context.Context, recs []bellhop.AuditRecord) error {
 	return d.records.do(ctx, c)
 }
 
+// rewriting appends records in a transaction that may be made again, though
+// the one before was committed: then its last record is there.
+type rewriting struct {
+	d    *db
+	rows []*auditRow
+	last auditEnd // as the attempt before would have it; seq 0 = there was none
+}
+
+func (w *rewriting) write(t *tx) error {
+	t.forceXID()
+	var there []byte
+	if w.last.seq != 0 {
+		t.each(sqlHashAt, func(r pgx.Rows) error { return r.Scan(&there) }, w.d.audit.chain.Load().number, w.last.seq)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if w.last.seq != 0 && string(there) == string(w.last.hash[:]) {
+		return nil
+	}
+	err := t.record(w.d, w.rows)
+	w.last = t.wrote
+	return err
+}
+
 // recordAll writes what several callers appended.
 func (d *db) recordAll(ctx context.Context, calls []*recording) error {
-	var recs []*trail.Record
+	var rows []*auditRow
 	for _, c := range calls {
-		recs = append(recs, c.recs...)
+		rows = append(rows, c.recs...)
 	}
-	w := &rewriting{d: d, recs: recs}
+	w := &rewriting{d: d, rows: rows}
 	err := d.write(ctx, "recording", w.write)
 	if errors.Is(err, errFate) { // what was written is found by its hash
 		err = d.write(ctx, "recording", w.write)
@@ -187,14 +262,17 @@ func (d *db) recordAll(ctx context.Context, calls []*recording) error {
 
 func collectHeads(out *[]bellhop.AuditHead) func(pgx.Rows) error {
 	return func(r pgx.Rows) error {
-		var name string
-		var id int64
-		var data []byte
-		err := r.Scan(&name, &id, &data)
-		if err == nil {
-			*out = append(*out, trail.Head(name, id, data))
+		var h bellhop.AuditHead
+		var hash []byte
+		var at int64
+		if err := r.Scan(&h.Chain, &h.Seq, &hash, &at); err != nil {
+			return err
 		}
-		return err
+		var sum bellhop.AuditSum
+		copy(sum[:], hash)
+		h.Hash, h.At = sum.String(), timeOf(at)
+		*out = append(*out, h)
+		return nil
 	}
 }
 

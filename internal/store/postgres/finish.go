@@ -313,7 +313,7 @@ func (t *tx) follow(live []*ending) error {
 			}
 		}
 	}
-	return t.submit(runs)
+	return t.submit(nil, runs)
 }
 
 // inForce returns the asks that are not withdrawn, or all when all are.

@@ -83,13 +83,13 @@ type db struct {
 	slot   int16 // of output_size
 
 	outages outages
+	audit   audit
 
 	submits  *group[*submitting]
 	finishes *group[*finishing]
 	outputs  *group[*appending]
 	records  *group[*recording]
 
-	chain  atomic.Pointer[chain] // nil: the audit has not begun
 	closed atomic.Bool
 	once   sync.Once
 }
@@ -102,7 +102,6 @@ const (
 	submitters = 2
 	finishers  = 2
 	appenders  = 1
-	recorders  = 1
 	recorders  = 1
 )
 
@@ -142,7 +141,6 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	d.submits = newGroup(submitters, func(s *submitting) int { return len(s.runs) }, d.submitAll)
 	d.finishes = newGroup(finishers, func(f *finishing) int { return len(f.ends) }, d.finishAll)
 	d.outputs = newGroup(appenders, func(a *appending) int { return len(a.batches) }, d.appendAll)
-	d.records = newGroup(recorders, func(r *recording) int { return len(r.recs) }, d.recordAll)
 	d.records = newGroup(recorders, func(r *recording) int { return len(r.recs) }, d.recordAll)
 	return &bellhop.Store{
 		ID: id, Definitions: d, Queue: d, Records: d, Outputs: d, Outbox: d, Holds: d, Approvals: d, Values: d, Secrets: d, Audit: d, Retention: d, Cluster: d, Admin: d, Shared: true,

@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"github.com/bellhop-io/bellhop"
-	"github.com/bellhop-io/bellhop/internal/store/trail"
-	"github.com/bellhop-io/bellhop/internal/store/trail"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -80,7 +78,7 @@ type newRun struct {
 	retryOf, after  int64
 	args            []byte
 	approval        *bellhop.Approval // nil: it needs none
-	audit           *trail.Record     // nil: none
+	audit           *auditRow         // nil: none
 	out             bellhop.Submitted
 }
 
@@ -141,9 +139,6 @@ func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.S
 				return nil, err
 			}
 		}
-		if n.audit, err = d.prepareAudit(sub.Audit); err != nil {
-			return nil, err
-		}
 		s.runs[i] = n
 	}
 	if len(subs) > 0 {
@@ -164,13 +159,9 @@ func (d *db) submitAll(ctx context.Context, calls []*submitting) error {
 	for _, c := range calls {
 		runs = append(runs, c.runs...)
 	}
-	write := d.write
-	if slices.ContainsFunc(runs, func(n *newRun) bool { return n.audit != nil }) {
-		write = d.writeAudited
-	}
-	err := write(ctx, "submitting", func(t *tx) error { return t.submit(d, runs) })
+	err := d.write(ctx, "submitting", func(t *tx) error { return t.submit(d, runs) })
 	if errors.Is(err, errFate) { // what was written is found by its keys
-		err = write(ctx, "submitting", func(t *tx) error { return t.submit(d, runs) })
+		err = d.write(ctx, "submitting", func(t *tx) error { return t.submit(d, runs) })
 	}
 	return err
 }
@@ -221,9 +212,8 @@ type submission struct {
 	keys    []keyRow
 	noted   map[pgtype.UUID]int // in keys
 	behind  []behindRow
-	audits  []auditRow
+	audits  []audited
 	limits  map[int32]int32 // by limited key: the last one
-	audits  []auditRow
 	now     int64
 }
 
@@ -234,9 +224,9 @@ type keyRow struct {
 	rejected bool
 }
 
-// auditRow is a record, and the run that it is about.
-type auditRow struct {
-	rec    *trail.Record
+// audited is a record, and the run that it is about.
+type audited struct {
+	row    *auditRow
 	target *target
 }
 
@@ -412,15 +402,12 @@ func (s *submission) writeLimits() {
 }
 
 func (s *submission) note(n *newRun, t *target, rejected bool) {
-	if n.audit != nil {
-		s.audits = append(s.audits, auditRow{n.audit, t})
-	}
 	if n.key.Valid {
 		s.noted[n.key] = len(s.keys)
 		s.keys = append(s.keys, keyRow{key: n.key, target: t, at: n.now, rejected: rejected})
 	}
 	if n.audit != nil {
-		s.audits = append(s.audits, auditRow{n.audit, t})
+		s.audits = append(s.audits, audited{n.audit, t})
 	}
 }
 
@@ -486,9 +473,6 @@ func (s *submission) write() error {
 			b.n.out.Run = bellhop.RunID(b.id)
 		}
 	}
-	for _, a := range s.audits {
-		s.t.record(a.rec, bellhop.RunID(a.target.id))
-	}
 	s.writeKeys()
 	s.writeRuns()
 	s.writeHeld()
@@ -508,13 +492,13 @@ func (s *submission) writeAudits() error {
 	if err := s.t.flush(); err != nil {
 		return err
 	}
-	recs := make([]*trail.Record, len(s.audits))
+	rows := make([]*auditRow, len(s.audits))
 	for i, a := range s.audits {
-		copied := *a.rec // the transaction may be made again, with another run
-		copied.Run = bellhop.RunID(a.t.id)
-		recs[i] = &copied
+		copied := *a.row // the transaction may be made again, with another run
+		copied.run = a.target.id
+		rows[i] = &copied
 	}
-	return s.t.record(s.db, recs)
+	return s.t.record(s.db, rows)
 }
 
 func (s *submission) writeKeys() {

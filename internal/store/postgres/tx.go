@@ -50,10 +50,11 @@ type tx struct {
 	ctx     context.Context
 	conn    *pgxpool.Conn
 	batch   pgx.Batch
-	xid     *string   // of the transaction, once that is known
-	last    bool      // the commit is under way
-	aborted bool      // the commit was answered, but as a rollback
-	audit   *auditEnd // of those who write records (writeAudited)
+	xid     *string  // of the transaction, once that is known
+	last    bool     // the commit is under way
+	aborted bool     // the commit was answered, but as a rollback
+	audit   *audit   // that this transaction has the end of
+	wrote   auditEnd // the end as it is when this is committed
 }
 
 // do queues a statement.

@@ -1,29 +1,31 @@
 -- +goose Up
--- The audit: only ever inserted. A row is a page: the records that one
--- transaction wrote (internal/store/trail). Its id is the number of the chain,
--- shifted, and that of its first record. audit_key has what it is found by.
-
+-- The audit: only ever inserted. Of each server's life a chain; data is what a
+-- record says (bellhop.PackedAudit), the columns before it what it is found by.
 CREATE TABLE audit_chain (
   id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name text NOT NULL UNIQUE
+  name text COLLATE "C" NOT NULL UNIQUE
 );
 
 CREATE TABLE audit (
-  id   bigint PRIMARY KEY,
-  at   bigint NOT NULL, -- of its latest record
-  low  bigint NOT NULL, -- it may have records of the runs from low to high
-  high bigint NOT NULL,
-  data bytea NOT NULL
+  chain     int NOT NULL,
+  seq       bigint NOT NULL,
+  id        bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+  at        bigint NOT NULL,
+  run       bigint NOT NULL, -- 0: none
+  principal text COLLATE "C" NOT NULL,
+  service   text COLLATE "C" NOT NULL,
+  job       text COLLATE "C" NOT NULL,
+  allowed   boolean NOT NULL,
+  data      bytea NOT NULL,
+  hash      bytea NOT NULL,
+  PRIMARY KEY (chain, seq)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.1);
 CREATE INDEX audit_at ON audit (at, id);
-CREATE INDEX audit_run ON audit (low, high) WHERE low > 0;
-
-CREATE TABLE audit_key (
-  key  text COLLATE "C" NOT NULL,
-  at   bigint NOT NULL, -- as in audit
-  page bigint NOT NULL,
-  PRIMARY KEY (key, at, page)
-) WITH (autovacuum_vacuum_insert_scale_factor = 0.1);
+CREATE INDEX audit_principal ON audit (principal, at, id);
+CREATE INDEX audit_service ON audit (service, at, id) WHERE service <> '';
+CREATE INDEX audit_job ON audit (service, job, at, id) WHERE job <> '';
+CREATE INDEX audit_run ON audit (run, at, id) WHERE run > 0;
+CREATE INDEX audit_refused ON audit (at, id) WHERE NOT allowed;
 
 -- The numbers of versions are never used again, so that a value that was
 -- removed and put anew is not taken for the former one.
