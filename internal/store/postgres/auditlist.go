@@ -60,7 +60,8 @@ func sumText(hash []byte) string {
 
 // auditQuery is the query of a list: of a chain by PRIMARY KEY, else by the
 // index of what narrows it most (audit_run, audit_principal, audit_job,
-// audit_service, audit_refused, audit_at), each of which is in order of time.
+// audit_service, audit_refused), each of which is in the order of writing; or,
+// of a short time, by audit_at and sorted.
 func auditQuery(f bellhop.AuditFilter, n int) (string, []any) {
 	var where []string
 	var args []any
@@ -89,13 +90,13 @@ func auditQuery(f bellhop.AuditFilter, n int) (string, []any) {
 	if f.Refused {
 		where = append(where, "NOT a.allowed")
 	}
-	order := "a.at DESC, a.id DESC"
+	order := "a.id DESC"
 	if f.Chain != "" {
 		order = "a.seq"
 		add("a.chain = (SELECT id FROM audit_chain WHERE name = ?)", text(f.Chain))
 		add("a.seq > ?", f.After)
 	} else if f.After != 0 {
-		add("(a.at, a.id) < (SELECT l.at, l.id FROM audit l WHERE l.id = ?)", f.After)
+		add("a.id < ?", f.After)
 	}
 	if len(where) == 0 {
 		where = append(where, "true")

@@ -20,12 +20,12 @@ CREATE TABLE audit (
   hash      bytea NOT NULL,
   PRIMARY KEY (chain, seq)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.1);
-CREATE INDEX audit_at ON audit (at, id);
-CREATE INDEX audit_principal ON audit (principal, at, id);
-CREATE INDEX audit_service ON audit (service, at, id) WHERE service <> '';
-CREATE INDEX audit_job ON audit (service, job, at, id) WHERE job <> '';
-CREATE INDEX audit_run ON audit (run, at, id) WHERE run > 0;
-CREATE INDEX audit_refused ON audit (at, id) WHERE NOT allowed;
+CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_principal ON audit (principal, id);
+CREATE INDEX audit_service ON audit (service, id) WHERE service <> '';
+CREATE INDEX audit_job ON audit (service, job, id) WHERE job <> '';
+CREATE INDEX audit_run ON audit (run, id) WHERE run > 0;
+CREATE INDEX audit_refused ON audit (id) WHERE NOT allowed;
 
 -- The numbers of versions are never used again, so that a value that was
 -- removed and put anew is not taken for the former one.
