@@ -19,7 +19,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Check a configuration, and list every fault or what it offers",
 		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			path := a.config
 			if len(args) > 0 {
 				path = args[0]
@@ -27,6 +27,12 @@ func (a *app) checkCommand() *cobra.Command {
 			loaded, faults, err := server.Load(path)
 			if err != nil {
 				return err
+			}
+			if len(faults) == 0 {
+				var note string
+				if faults, note = server.CheckSecrets(cmd.Context(), loaded); note != "" {
+					a.tell("note: %s", note)
+				}
 			}
 			for _, f := range faults {
 				fmt.Fprintln(a.Out, chat.CleanText(f.String()))

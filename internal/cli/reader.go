@@ -58,7 +58,11 @@ func (a *app) reader(ctx context.Context) (*reader, error) {
 			return nil, err
 		}
 	}
-	r.engine = engine.New(engine.Options{Store: r.store, Bus: &bus.Local{}})
+	hide, auditKey, err := server.Look(ctx, loaded, r.store)
+	if err != nil {
+		a.tell("the secrets can't be opened, so arguments and errors are hidden, lest they hold one: %v", err)
+	}
+	r.engine = engine.New(engine.Options{Store: r.store, Bus: &bus.Local{}, Mask: hide, AuditKey: auditKey})
 	r.engine.Browse(loaded.Catalog)
 	return r, nil
 }

@@ -97,7 +97,7 @@ func (a *app) root() *cobra.Command {
 		a.upCommand(), a.demoCommand(), a.initCommand(), a.askCommand(), a.chatCommand(),
 		a.checkCommand(), a.testCommand(), a.schemaCommand(), a.reloadCommand(), a.statusCommand(), a.runsCommand(),
 		a.logsCommand(), a.whyCommand(), a.cancelCommand(), a.retryCommand(), a.approveCommand(), a.denyCommand(), a.auditCommand(),
-		a.pauseCommand(), a.resumeCommand(), a.suppressCommand(), a.unsuppressCommand(), a.suppressionsCommand(), a.backupCommand(), a.benchCommand(), a.versionCommand(),
+		a.pauseCommand(), a.resumeCommand(), a.suppressCommand(), a.unsuppressCommand(), a.suppressionsCommand(), a.backupCommand(), a.secretCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true
@@ -168,6 +168,12 @@ func (a *app) client(source string) (*api.Client, error) {
 		return nil, err
 	}
 	return &api.Client{Socket: socket, Source: source, Session: api.NewKey()}, nil
+}
+
+// absent reports that nobody is at the control socket.
+func absent(err error) bool {
+	_, answered := errors.AsType[*bellhop.Error](err)
+	return !answered && !errors.Is(err, syscall.EACCES) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // noServer words that nothing answers on the control socket; what a server

@@ -61,9 +61,9 @@ type chatRaw struct {
 	AuthorizedKeys text         `yaml:"authorized_keys" doc:"ssh: file of the public keys that may log in, as OpenSSH writes it. Default: authorized_keys."`
 	TrustedUserCA  text         `yaml:"trusted_user_ca" doc:"ssh: file of the certificate authorities whose certificates may log in."`
 	HostKey        text         `yaml:"host_key" doc:"ssh: the server's own key; made on first start. Default: .bellhop/ssh_host_ed25519_key."`
-	AppToken       text         `yaml:"app_token" doc:"slack: the app-level token, xapp-..., for Socket Mode."`
-	BotToken       text         `yaml:"bot_token" doc:"slack: the bot's token, xoxb-..."`
-	SigningSecret  text         `yaml:"signing_secret" doc:"slack: what the app's requests are signed with. Needed with events."`
+	AppToken       text         `yaml:"app_token" mode:"secret" doc:"slack: the app-level token, xapp-..., for Socket Mode."`
+	BotToken       text         `yaml:"bot_token" mode:"secret" doc:"slack: the bot's token, xoxb-..."`
+	SigningSecret  text         `yaml:"signing_secret" mode:"secret" doc:"slack: what the app's requests are signed with. Needed with events."`
 	Events         text         `yaml:"events" doc:"slack: path that events are sent to over HTTP. Default: none; Socket Mode is used, which needs no public address."`
 	Reactions      reactionsRaw `yaml:"reactions" doc:"slack: how asks are marked."`
 	CatchUp        span         `yaml:"catch_up" doc:"slack: how old an ask may be that was said while nobody heard. Default: 10m."`
@@ -202,7 +202,7 @@ func (a *codeRaw) load(d *decoder, n *yaml.Node, f field, c *scope) {
 }
 
 func (e *envRaw) load(d *decoder, n *yaml.Node, f field, c *scope) {
-	f.mode = modeSecret
+	f.mode, f.item = modeSecret, envItem
 	e.text.load(d, n, f, c)
 }
 

@@ -11,9 +11,13 @@ import (
 
 // SecretUse is a place where secret:NAME stands for a sealed value.
 type SecretUse struct {
-	Name string
-	Pos  bellhop.Position
+	Name    string
+	Setting string // the key of the setting; "" = a variable of env
+	Pos     bellhop.Position
 }
+
+// envItem marks the values of env.
+const envItem = "variable of env"
 
 // Fault says what is wrong with the secret of that place.
 func (u SecretUse) Fault(err error) bellhop.Fault {
@@ -36,8 +40,16 @@ func (d *decoder) secret(n *yaml.Node, f field, val string) (ok bool) {
 		return false
 	}
 	use := SecretUse{Name: name, Pos: at{src: d.src, node: n}.pos()}
+	if f.item != envItem {
+		use.Setting = f.key
+	}
 	if !slices.Contains(d.secrets, use) { // an alias repeats it
 		d.secrets = append(d.secrets, use)
 	}
 	return true
+}
+
+func isSecret(val string) bool {
+	_, ok := bellhop.SecretName(val)
+	return ok
 }

@@ -139,6 +139,7 @@ func (b *builder) slackTokens(e entry[chatRaw], s *Slack) {
 		case !k.t.good():
 		case k.t.val == "":
 			b.fault(k.t.at, "%s is empty", k.key)
+		case isSecret(k.t.val): // looked at when it is read
 		case !strings.HasPrefix(k.t.val, k.begins): // the token itself is not shown
 			b.fault(k.t.at, "%s does not begin with %s, so it is a token of another kind", k.key, k.begins)
 		}

@@ -119,7 +119,7 @@ func (r *keyring) missing(sealed []bellhop.SealedSecret) error {
 		if r.file != "" {
 			where = "put that key back: into " + r.file + ", or " + EnvKey
 		}
-		return bellhop.Errorf(bellhop.Conflict, "the store's secrets are sealed with the master key %s, and %s; %s. Without it they can't be read, and a new key is not made while they are there", s.KeyID, have, where)
+		return bellhop.Errorf(bellhop.Invalid, "the store's secrets are sealed with the master key %s, and %s; %s. Without it they can't be read, and a new key is not made while they are there", s.KeyID, have, where)
 	}
 	return nil
 }

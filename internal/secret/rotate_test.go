@@ -70,7 +70,7 @@ func TestRotate(t *testing.T) {
 	p.set(v, "more", "hunter3x")
 	p.want(p.open(), "more", "hunter3x")
 	write(t, p.key(), string(before))
-	p.refused(bellhop.Conflict, r.New)
+	p.refused(bellhop.Invalid, r.New)
 }
 
 var errCut = errors.New("the power is gone")
@@ -273,5 +273,5 @@ func TestRotateAKeyOfTheEnvironment(t *testing.T) {
 	p.want(p.open(), "token", "hunter2x")
 	p.want(p.open(), "more", "hunter3x")
 	p.env["BELLHOP_KEY"] = one
-	p.refused(bellhop.Conflict, r.New)
+	p.refused(bellhop.Invalid, r.New)
 }

@@ -37,7 +37,7 @@ const (
 	auditName = "audit"
 )
 
-// Open finds the master key, and makes one when nothing is sealed yet. Conflict
+// Open finds the master key, and makes one when nothing is sealed yet. Invalid
 // names the key that something is sealed with and that is not there.
 func Open(ctx context.Context, o Options) (*Vault, error) {
 	if o.Getenv == nil {
@@ -114,7 +114,7 @@ func (v *Vault) begin(ctx context.Context, ring *keyring) error {
 	if made {
 		_ = removeKeyFile(ring.file)
 	}
-	return bellhop.Errorf(bellhop.Conflict, "the store has begun with the master key %s, on another server; copy its key file to %s, or set %s", other, cmp.Or(ring.file, "this one"), EnvKey)
+	return bellhop.Errorf(bellhop.Invalid, "the store has begun with the master key %s, on another server; copy its key file to %s, or set %s", other, cmp.Or(ring.file, "this one"), EnvKey)
 }
 
 // The value that names the key a store has begun with.
@@ -179,7 +179,7 @@ func (v *Vault) unseal(s bellhop.SealedSecret) ([]byte, error) {
 	}
 	value, err := k.open(s.Owner, s.Name, s.Sealed)
 	if err != nil && s.Owner != "" {
-		return nil, bellhop.Errorf(bellhop.Conflict, "the record %s of %s can't be opened: it was altered in the store, or is that of another; restore a backup: %w", s.Name, s.Owner, err)
+		return nil, bellhop.Errorf(bellhop.Invalid, "the record %s of %s can't be opened: it was altered in the store, or is that of another; restore a backup: %w", s.Name, s.Owner, err)
 	}
 	if err != nil {
 		return nil, bellhop.Errorf(bellhop.Conflict, "secret %s can't be opened: its record in the store was altered, or is that of another secret; set it again: bellhop secret set %[1]s: %w", s.Name, err)

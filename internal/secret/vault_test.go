@@ -254,14 +254,14 @@ func TestNoNewKeyWhileSecretsAreSealed(t *testing.T) {
 	if err := os.Rename(p.key(), p.key()+".away"); err != nil {
 		t.Fatal(err)
 	}
-	p.refused(bellhop.Conflict, "sealed with the master key "+s.KeyID, "there is no master key here", p.key())
+	p.refused(bellhop.Invalid, "sealed with the master key "+s.KeyID, "there is no master key here", p.key())
 	if _, err := os.Stat(p.key()); !errors.Is(err, os.ErrNotExist) {
 		t.Fatal("a new key was made")
 	}
 	other := p.elsewhere()
-	other.refused(bellhop.Conflict, "sealed with the master key "+s.KeyID)
+	other.refused(bellhop.Invalid, "sealed with the master key "+s.KeyID)
 	write(t, p.key(), strings.Repeat("ab", 32))
-	p.refused(bellhop.Conflict, "sealed with the master key "+s.KeyID, "the master key here is ")
+	p.refused(bellhop.Invalid, "sealed with the master key "+s.KeyID, "the master key here is ")
 }
 
 func TestKeyFromTheEnvironment(t *testing.T) {
@@ -280,7 +280,7 @@ func TestKeyFromTheEnvironment(t *testing.T) {
 	p.refused(bellhop.Invalid, "BELLHOP_KEY does not hold a key")
 	p.env["BELLHOP_KEY"] = ""
 	p.env["BELLHOP_KEY_FILE"] = "other.key"
-	p.refused(bellhop.Conflict, filepath.Join(p.home, "other.key"))
+	p.refused(bellhop.Invalid, filepath.Join(p.home, "other.key"))
 	write(t, filepath.Join(p.home, "other.key"), hex.EncodeToString(raw))
 	p.want(p.open(), "token", "hunter2x")
 }
@@ -295,7 +295,7 @@ func TestTwoServersBeginAtOnce(t *testing.T) {
 	o := blind.options()
 	o.Store = blindfold{o.Store}
 	_, err := secret.Open(t.Context(), o)
-	wantError(t, err, bellhop.Conflict, "has begun with the master key", "copy its key file")
+	wantError(t, err, bellhop.Invalid, "has begun with the master key", "copy its key file")
 	if _, err := os.Stat(blind.key()); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the key that it made is still there")
 	}

@@ -65,13 +65,17 @@ func (s *Server) login(ctx context.Context, source string, p bellhop.Person, fro
 
 // makeSlacks builds the chats that are in Slack: they are destinations of
 // reports and directories of groups, too. Nothing is asked of Slack yet.
-func (s *Server) makeSlacks(cfg *Loaded) error {
+func (s *Server) makeSlacks(ctx context.Context, cfg *Loaded) error {
 	s.slacks = make(map[string]*slackchat.Chat)
 	for _, c := range cfg.Chats {
 		if c.Slack == nil {
 			continue
 		}
-		own, err := slackchat.New(slackOptions(c, cfg, slackchat.Options{
+		k, err := s.tokens(ctx, *c.Slack)
+		if err != nil {
+			return err
+		}
+		own, err := slackchat.New(slackOptions(c.Name, k, cfg, slackchat.Options{
 			House: house{s}, Values: s.store.Values, Clock: zoned{s.clock, cfg.Location}, Log: s.log,
 		}))
 		if err != nil {
@@ -87,9 +91,8 @@ func (s *Server) makeSlacks(cfg *Loaded) error {
 	return nil
 }
 
-func slackOptions(c config.Chat, cfg *Loaded, o slackchat.Options) slackchat.Options {
-	k := c.Slack
-	o.Name, o.Bot, o.APIURL, o.Channels = c.Name, cfg.Catalog.Bot, k.APIURL, k.Channels
+func slackOptions(name string, k config.Slack, cfg *Loaded, o slackchat.Options) slackchat.Options {
+	o.Name, o.Bot, o.APIURL, o.Channels = name, cfg.Catalog.Bot, k.APIURL, k.Channels
 	o.AppToken, o.BotToken, o.SigningSecret, o.Events = k.AppToken, k.BotToken, k.SigningSecret, k.Events != ""
 	o.Reactions = slackchat.Reactions(k.Reactions)
 	o.CatchUp, o.ThreadAlways, o.Silent, o.HearName, o.AutoJoin = k.CatchUp, k.ThreadAlways, k.Silent, k.HearName, k.AutoJoin

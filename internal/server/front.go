@@ -76,12 +76,13 @@ func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded,
 	if err != nil {
 		return api.Reloaded{}, err
 	}
-	if len(faults) > 0 {
-		lines := make([]string, len(faults))
-		for i, f := range faults {
-			lines[i] = f.String()
+	if len(faults) == 0 {
+		if faults, err = s.newFaults(ctx, next); err != nil {
+			return api.Reloaded{}, err
 		}
-		return api.Reloaded{}, bellhop.Errorf(bellhop.Invalid, "the configuration has faults, so the old one stays:\n%s", strings.Join(lines, "\n"))
+	}
+	if len(faults) > 0 {
+		return api.Reloaded{}, bellhop.Errorf(bellhop.Invalid, "the configuration has faults, so the old one stays:\n%s", faultLines(faults))
 	}
 	if err := s.activate(ctx, next, p); err != nil {
 		return api.Reloaded{}, err

@@ -60,6 +60,7 @@ type Server struct {
 	reporter *reporter.Reporter
 	hub      *session.Hub
 	slacks   map[string]*slackchat.Chat // by name
+	seals    seals
 	socket   string
 
 	clients  counter // connections that take reports
@@ -79,7 +80,10 @@ type Line struct{ What, Where string }
 
 // New returns a server that is not started.
 func New(o Options) *Server {
-	s := &Server{opt: o, name: serverName(), clock: clock(), log: quietLog(o.Log), left: make(chan struct{})}
+	s := &Server{opt: o, name: serverName(), clock: clock(), left: make(chan struct{})}
+	if o.Log != nil {
+		s.log = quietLog(slog.New(s.seals.hidden.Handler(o.Log.Handler())))
+	}
 	if o.rehearsal != nil {
 		s.clock = o.rehearsal.Clock
 	}
@@ -102,12 +106,16 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
+	if err := s.openVault(ctx, cfg); err != nil {
+		return nil, err
+	}
 	ex := shell.New(shell.Options{Home: cfg.Home, StoreID: s.mark, KillAfter: cfg.Runner.KillAfter, Log: s.log, Clock: s.clock})
 	s.onStop(func(context.Context) { ex.Close() })
 	if err := ex.Recover(ctx); err != nil { // before any of its runs is taken over
 		return nil, bellhop.Errorf(bellhop.Unavailable, "what the last server left can't be ended, so runs could run twice at a time: %w", err)
 	}
-	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease, Server: s.name, Directory: s, Reach: reach(cfg)})
+	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease, Server: s.name, Directory: s, Reach: reach(cfg),
+		AuditKey: s.seals.audit, Vault: s.runVault(), Mask: s.seals.hidden.Text})
 	if s.opt.Solo {
 		s.engine.ServeOnlyOwn()
 	}
@@ -118,7 +126,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 		return nil, err
 	}
 	s.onStop(func(context.Context) { s.engine.Stop() })
-	if err := s.makeSlacks(cfg); err != nil {
+	if err := s.makeSlacks(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if err := s.startReporter(ctx); err != nil {
@@ -176,7 +184,8 @@ func (s *Server) startReporter(ctx context.Context) error {
 	if r := s.opt.rehearsal; r != nil && !r.opt.Listen {
 		destinations[r.channels.source] = r.channels
 	}
-	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log})
+	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log,
+		Mask: s.seals.hidden.Text})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
 	return s.reporter.Start(ctx)
 }

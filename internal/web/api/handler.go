@@ -40,6 +40,7 @@ type Admin interface {
 	Reload(ctx context.Context, p bellhop.Person) (Reloaded, error)
 	Backup(ctx context.Context, p bellhop.Person, path string) error
 	Handover(ctx context.Context, p bellhop.Person) (Server, error)
+	Secrets(ctx context.Context, p bellhop.Person) (Secrets, error)
 	Trail
 }
 
@@ -96,6 +97,7 @@ func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("POST /v1/reload", h.reload)
 	h.handle("POST /v1/backup", h.backup)
 	h.handle("POST /v1/handover", h.handover)
+	h.handleSecrets()
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, bellhop.Errorf(bellhop.NotFound, "there is nothing at %s %.80q", r.Method, r.URL.Path))
 	})
