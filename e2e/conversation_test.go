@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,13 +21,16 @@ import (
 var stages = []stage{
 	{name: "console", open: openConsole},
 	{name: "ssh", open: openSSH},
+	{name: "slack", prepare: prepareSlack, open: openSlack, without: []string{"away"}}, // nobody is ever away from a channel
 }
 
 // stage is a front end. A file of its own says how it is opened; prepare, unless
-// nil, is called first, with the folder of the configuration.
+// nil, is called before the server starts, and may change its configuration.
 type stage struct {
-	name string
-	open func(t *testing.T, h *held) conversation.Stage
+	name    string
+	without []string // conversations that mean nothing there
+	prepare func(t *testing.T, h *held, config string) string
+	open    func(t *testing.T, h *held) conversation.Stage
 }
 
 // held is a server with which a conversation is held: that of a rehearsal, with
@@ -35,6 +39,7 @@ type held struct {
 	*server.Rehearsal
 	dir   string // of the configuration
 	lines []server.Line
+	slack *workspace // nil = none
 }
 
 // listens returns where a chat listens.
@@ -56,8 +61,12 @@ func TestConversations(t *testing.T) {
 		t.Fatalf("%d conversations (%v)", len(files), err)
 	}
 	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".conversation")
 		for _, st := range stages {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".conversation")+"/"+st.name, func(t *testing.T) {
+			if slices.Contains(st.without, name) {
+				continue
+			}
+			t.Run(name+"/"+st.name, func(t *testing.T) {
 				t.Parallel()
 				holdConversation(t, file, st)
 			})
@@ -77,7 +86,7 @@ func holdConversation(t *testing.T, file string, st stage) {
 	if script == nil {
 		return
 	}
-	h := openHeld(t)
+	h := openHeld(t, st)
 	if err := conversation.Run(t.Context(), script, st.open(t, h), patience); err != nil {
 		t.Error(err)
 	}
@@ -85,15 +94,19 @@ func holdConversation(t *testing.T, file string, st stage) {
 
 // openHeld starts a server on conversations/bellhop.yaml, whose jobs are not
 // carried out.
-func openHeld(t *testing.T) *held {
+func openHeld(t *testing.T, st stage) *held {
 	t.Helper()
 	p := newPlace(t)
 	h := &held{dir: p.dir}
-	config, err := os.ReadFile("conversations/bellhop.yaml")
+	data, err := os.ReadFile("conversations/bellhop.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.write("bellhop.yaml", string(config))
+	config := string(data)
+	if st.prepare != nil {
+		config = st.prepare(t, h, config)
+	}
+	p.write("bellhop.yaml", config)
 	p.write("authorized_keys", listedKeys)
 	p.write("authorities", authority)
 	loaded, wrong, err := server.Load(p.path("bellhop.yaml"))
@@ -149,4 +162,16 @@ func (h *held) terminals(t *testing.T, name string, open func(context.Context, s
 	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// TestConversationsAsUsersDo holds them by the verb.
+func TestConversationsAsUsersDo(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	if err := os.CopyFS(p.path("c"), os.DirFS("conversations")); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.run("bellhop", "-c", "c/bellhop.yaml", "test"); r.status != 0 {
+		t.Errorf("exit status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
 }

@@ -155,6 +155,9 @@ func (r *run) expect(ctx context.Context, s *Step) error {
 		case l.Reaction == s.Want.Reaction() && s.Want.Match(l.Text, r.vars):
 			e.fine, e.loose = append(e.fine, l.Text), false
 			return nil
+		case l.Stands != "" && s.Want.Match(l.Stands, r.vars):
+			e.fine, e.loose = append(e.fine, l.Stands), false
+			return nil
 		case e.loose:
 			passed = append(passed, l)
 		case l.Reaction: // nobody needs to mention it

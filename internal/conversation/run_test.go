@@ -49,7 +49,8 @@ func (p *parrot) Say(_ context.Context, v conversation.Voice, text string) error
 		if rest, other := strings.CutPrefix(line, "bob< "); other {
 			line, to = rest, conversation.Voice{Person: "bob"}
 		}
-		p.inbox(to).Add(conversation.Line{Text: line, Reaction: strings.HasPrefix(line, ":")})
+		mark, stands, _ := strings.Cut(line, " = ")
+		p.inbox(to).Add(conversation.Line{Text: mark, Reaction: strings.HasPrefix(line, ":"), Stands: stands})
 	}
 	return nil
 }
@@ -75,7 +76,7 @@ func (p *parrot) Pending() (waits, faults []string) { return []string{"000001 is
 
 var said = map[string]string{
 	"hi": "one\ntwo\nthree\n", "silence": "", "react": ":eyes:\ndone\n:check:\n", "ask": "accepted 000a: it\n", "cancel 000a": "gone\n",
-	"tell bob": "told\nbob< news\n",
+	"tell bob": "told\nbob< news\n", "mark": ":ok: = accepted 000a: it\ndone\n",
 }
 
 func TestRun(t *testing.T) {
@@ -97,6 +98,8 @@ func TestRun(t *testing.T) {
 		"for others":                {text: "alice> hi\n[ssh] < nonsense\n[!parrot] < nonsense\n[parrot] < one\n< ...\n"},
 		"reactions":                 {text: "alice> react\n< :eyes:\n< done\n< :check:\n", p: parrot{reactions: true}},
 		"reactions not mentioned":   {text: "alice> react\n< done\nalice> react\n< done\n", p: parrot{reactions: true}},
+		"a reaction for words":      {text: "alice> mark\n< accepted $run: it\n< done\nalice> cancel $run\n< gone\nalice> mark\n< :ok:\n< done\n", p: parrot{reactions: true}},
+		"other words":               {text: "alice> mark\n< accepted $run: that\n", p: parrot{reactions: true}, want: "     came  done"},
 		"no reactions here":         {text: "alice> silence\n< :eyes:\n! nothing\n"},
 		"something else":            {text: "alice> hi\n< one\n< 2\n", want: "x:3: something else came\n           alice> hi\n       ok  one\n     want  2\n     came  two\n           three"},
 		"too little":                {text: "alice> silence\n< one\n", want: "x:2: this did not come\n           alice> silence\n     want  one\n     came  (nothing more)\n    waits  000001 is waiting"},

@@ -94,6 +94,9 @@ type Line struct {
 	Text string
 	// Reaction says that Text (":eyes:") was put under what was said.
 	Reaction bool
+	// Stands is what a reaction says in place of words, as front ends have it
+	// that know no reactions: "accepted 000001: example hello".
+	Stands string
 }
 
 // Want is what a line must be.

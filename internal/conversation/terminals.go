@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -54,6 +55,7 @@ type session struct {
 	mu    sync.Mutex
 	first bool     // nothing was shown yet
 	typed []string // that the terminal is going to echo
+	lines int      // shown since something was said
 	mark  string   // a line that holds it is not for the Inbox
 	seen  chan struct{}
 }
@@ -108,9 +110,32 @@ func (s *session) show(prompt, line string) {
 		close(s.seen)
 		s.mark = ""
 	default:
+		s.lines++
 		s.in.Add(Line{Text: line})
 	}
 }
+
+// answered returns when something was shown since something was said.
+func (s *session) answered(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		n := s.lines
+		s.mu.Unlock()
+		if n > 0 {
+			return nil
+		}
+		select {
+		case <-time.After(look):
+		case <-s.done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// look is between two looks.
+const look = 2 * time.Millisecond
 
 func (s *session) typing(text string) error {
 	s.mu.Lock()
@@ -129,6 +154,9 @@ func (t *Terminals) Say(ctx context.Context, v Voice, text string) error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.lines = 0
+	s.mu.Unlock()
 	if err := s.typing(text); err != nil {
 		return err
 	}
@@ -168,8 +196,14 @@ func (t *Terminals) Settle(ctx context.Context) error {
 		return err
 	}
 	for person, s := range t.sessions {
-		if s == nil || t.Ears.Asked(t.Front, person) {
-			continue // has left; or what was shown last is a question, which the mark would answer
+		if s == nil {
+			continue // has left
+		}
+		if t.Ears.Asked(t.Front, person) { // the mark would be the answer; and the question is the last that is shown
+			if err := s.answered(ctx); err != nil {
+				return err
+			}
+			continue
 		}
 		t.marks++
 		mark := (bellhop.RunID(math.MaxInt64) - bellhop.RunID(t.marks)).String()

@@ -38,6 +38,17 @@ func newChannels(r *Rehearsal, chats []config.Chat) *channels {
 	return c
 }
 
+// instead makes this the destination for every chat whose places stay, so that
+// what is told anywhere stays here.
+func (c *channels) instead(destinations map[string]bellhop.Destination, chats []config.Chat) {
+	destinations[c.source] = c
+	for _, of := range chats {
+		if of.Kind != "ssh" {
+			destinations[of.Name] = c
+		}
+	}
+}
+
 // inbox returns that of a place; a direct message's is known by identity.
 func (c *channels) inbox(o bellhop.Origin) *conversation.Inbox {
 	v := conversation.Voice{Person: o.Person, Place: "direct"}

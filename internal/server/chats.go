@@ -67,6 +67,9 @@ func (s *Server) login(ctx context.Context, source string, p bellhop.Person, fro
 // reports and directories of groups, too. Nothing is asked of Slack yet.
 func (s *Server) makeSlacks(ctx context.Context, cfg *Loaded) error {
 	s.slacks = make(map[string]*slackchat.Chat)
+	if r := s.opt.rehearsal; r != nil && !r.opt.Listen {
+		return nil // nothing outside is asked, not even who belongs to a group
+	}
 	for _, c := range cfg.Chats {
 		if c.Slack == nil {
 			continue

@@ -195,7 +195,7 @@ func (r *Rehearsal) Settle(ctx context.Context) error {
 
 var unended = bellhop.RunFilter{States: []bellhop.State{bellhop.Held, bellhop.Waiting, bellhop.Running}}
 
-// operator sees every run.
+// operator sees what every run waits for.
 var operator = bellhop.Person{Identity: "local:test", Listed: true}
 
 // busy reports whether a run goes on by itself, now or soon.
@@ -277,12 +277,19 @@ func (r *Rehearsal) Asked(front, name string) bool {
 	r.mu.Lock()
 	d := r.desks[p.Identity]
 	r.mu.Unlock()
-	if d == nil {
-		return false
-	}
-	who := r.server.engine.Identify(d.person).Person
-	q, err := r.server.pending(context.Background(), placeOf(bellhop.Event{Person: who, Origin: d.origin()}))
+	return d != nil && r.AskedAt(d.person, d.origin())
+}
+
+// AskedAt reports whether a question to somebody is open in one place.
+func (r *Rehearsal) AskedAt(p bellhop.Person, o bellhop.Origin) bool {
+	who := r.server.engine.Identify(p).Person
+	q, err := r.server.pending(context.Background(), placeOf(bellhop.Event{Person: who, Origin: o}))
 	return err == nil && q != nil && q.Closed == "" && r.Clock.Now().Before(q.Expires)
+}
+
+// Runs lists all runs, newest first.
+func (r *Rehearsal) Runs(ctx context.Context) ([]bellhop.Run, error) {
+	return r.server.store.Records.Runs(ctx, bellhop.RunFilter{})
 }
 
 // overheard is a desk that lets its rehearsal know what was heard.

@@ -182,7 +182,7 @@ func (s *Server) startReporter(ctx context.Context) error {
 		}
 	}
 	if r := s.opt.rehearsal; r != nil && !r.opt.Listen {
-		destinations[r.channels.source] = r.channels
+		r.channels.instead(destinations, s.opt.Config.Chats)
 	}
 	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log,
 		Mask: s.seals.hidden.Text})
