@@ -101,7 +101,9 @@ func (m *modelled) reports() map[told]int {
 	}
 	rows, _, err := m.store.Outbox.Due(m.ctx(), bellhop.DueRequest{Now: m.now.Add(1000 * time.Hour), N: 10_000})
 	m.ok(err)
-	for _, row := range rows {
+	unread, err := m.store.Outbox.Unread(m.ctx(), "ops", "", 10_000)
+	m.ok(err)
+	for _, row := range slices.Concat(rows, unread) {
 		if row.Ask.Principal == "ops" {
 			all[told{row.Run, row.Ask.N, row.Kind}]++
 		}

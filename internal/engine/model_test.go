@@ -144,7 +144,8 @@ type modelled struct {
 	store      *bellhop.Store
 	engine     *engine.Engine
 	n          int
-	done       []doneAsk // in order
+	done       []doneAsk               // in order
+	gone       map[bellhop.RunID]*mrun // that were forgotten
 }
 
 // doneAsk is an invocation with its answer, to be asked again.
@@ -159,6 +160,7 @@ func newModelled(t *testing.T, rt *rapid.T, kind modelStore) *modelled {
 	m.t, m.kind, m.wall, m.mono = rt, kind, &handClock{at: noon}, &handClock{at: noon}
 	m.world.now, m.world.mono = noon, noon
 	m.catalog, m.jobs = modelCatalog()
+	m.catalog, m.gone = withKeep(m.catalog), map[bellhop.RunID]*mrun{}
 	m.focus = rapid.SampledFrom([][]string{{"one"}, {"two"}, {"free"}, {"keyed", "shared"}, {"block"}, {"block", "one"}, {"gated"}, {"gated", "opener"}, {"one", "two", "free", "keyed", "shared", "block", "gated"}}).Draw(rt, "focus")
 	m.envs = rapid.SampledFrom([][]string{{"a"}, {"a", "b"}}).Draw(rt, "envs")
 	m.open, m.remove = kind.fresh(t, m.mono)
@@ -202,6 +204,7 @@ func (m *modelled) actions() map[string]func(*rapid.T) {
 		{"retry", 1, m.retry}, {"again", 1, m.again}, {"stale", 1, m.stale}, {"extend", 1, m.extend},
 		{"cancel run", 1, m.cancelRun}, {"cancel job", 1, m.cancelJob}, {"hold", 1, m.hold}, {"release", 1, m.release},
 		{"expire", 1, m.expire}, {"vote", 2, m.vote}, {"lapse", 1, m.lapse}, {"jump", 1, m.jump}, {"reap", 1, m.reap}, {"restart", 1, m.restart},
+		{"print", 4, m.print}, {"tell", 2, m.tell}, {"forget", 3, m.forget},
 	} {
 		for n := range step.weight {
 			all[fmt.Sprint(step.name, " ", n)] = func(t *rapid.T) { m.t = t; step.do() }
@@ -328,13 +331,17 @@ func (m *modelled) again() {
 	}
 	answer, err := m.engine.Do(m.ctx(), d.inv)
 	switch {
+	case m.nameless(d) && err != nil:
+		if bellhop.CodeOf(err) != bellhop.NotFound {
+			m.t.Fatalf("%s of %s, which was forgotten: %+v, %v", d.inv.Action, d.inv.Run, answer, err)
+		}
 	case d.err != nil && m.no[d.inv.Key]:
 		if bellhop.CodeOf(err) != bellhop.Conflict {
 			m.t.Fatalf("refused, and again: %+v, %v", answer.Accepted, err)
 		}
 	case d.answer.Accepted != nil:
 		m.ok(err)
-		r := m.runs[m.keys[d.inv.Key]]
+		r := m.ever(m.keys[d.inv.Key])
 		if got := answer.Accepted; got.How != bellhop.Repeated || got.Run != r.id || got.Ended != over(r) {
 			m.t.Fatalf("%s again is %+v", r, got)
 		}

@@ -44,6 +44,7 @@ type mrun struct {
 	retryOf   bellhop.RunID
 	after     bellhop.RunID
 	abandoned bool // its runner is gone
+	kept      mkept
 	expires   time.Time
 	votes     []string // who said yes or no of it while it was held
 	decided   int      // how many asks were told that it was approved
@@ -277,6 +278,7 @@ func (w *world) become(r *mrun, state bellhop.State, verdict bellhop.Verdict) (f
 	if !over(r) {
 		return nil
 	}
+	r.kept.finished = w.now
 	lane := r.job.def.Name + " " + r.lane()
 	switch {
 	case state == bellhop.Succeeded && w.last[lane] == bellhop.Failed:

@@ -192,7 +192,8 @@ func (s *sweeping) runs(ctx context.Context, after bellhop.RunID) error {
 }
 
 // sort tells what is to be forgotten of runs; left is the first one that keeps
-// its output, 0 when none does.
+// its output, or may, since the store keeps what is still to be told; 0 when
+// none does.
 func (s *sweeping) sort(found []bellhop.OldRun) (runs, output []bellhop.RunID, left bellhop.RunID) {
 	for _, r := range found {
 		keepRun, keepOutput := s.kept(r.Service, r.Job)
@@ -201,7 +202,9 @@ func (s *sweeping) sort(found []bellhop.OldRun) (runs, output []bellhop.RunID, l
 			runs = append(runs, r.Run)
 		case r.Output > 0 && s.old(r.Finished, keepOutput):
 			output = append(output, r.Run)
-		case r.Output > 0 && left == 0:
+			continue
+		}
+		if r.Output > 0 && left == 0 {
 			left = r.Run
 		}
 	}

@@ -344,3 +344,34 @@ func TestTwoKeepersDoNoHarm(t *testing.T) {
 		t.Errorf("%d bytes of output are left, %v", size, err)
 	}
 }
+
+// What is still to be told is kept however old it is, but its output counts
+// like that of others.
+func TestOutputOfWhatIsStillToBeToldIsTrimmed(t *testing.T) {
+	h := newHouse(t)
+	clock := &handClock{at: noon}
+	cat := catalog()
+	cat.Keep = bellhop.Keep{Runs: 90 * day, Output: 30 * day, MaxOutput: 2}
+	h.Engine = engine.New(engine.Options{Store: h.store, Bus: h.bus, Clock: clock})
+	if err := h.Activate(t.Context(), cat); err != nil {
+		t.Fatal(err)
+	}
+	end := func() bellhop.RunID {
+		id := h.run(alice, ask("example", "free", "a")).Run
+		c := h.claim(1)[0]
+		out := &bellhop.OutputBatch{Ref: ref(c), Attempt: 1, Chunks: []bellhop.Chunk{{Seq: 1, Attempt: 1, Channel: bellhop.Stdout, Data: []byte("xx")}}}
+		if err := h.Finish(t.Context(), ref(c), bellhop.Outcome{End: bellhop.EndSucceeded}, out); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	untold := end()
+	clock.set(noon.Add(91 * day))
+	young := end()
+	if err := h.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !h.get(untold).OutputForgotten || h.get(young).OutputForgotten {
+		t.Errorf("forgotten: that of the old one %t, that of the young one %t", h.get(untold).OutputForgotten, h.get(young).OutputForgotten)
+	}
+}
