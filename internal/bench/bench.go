@@ -1,5 +1,6 @@
 // Package bench measures the real thing: invocations go through the engine
-// into a store of their own, and the real runner works them. It prints one
+// into a store of their own, each with its record in the audit trail, and the
+// real runner works them. It prints one
 // JSON line per measurement, with the keys of the harness that measures other
 // job libraries, so that the two can stand beside each other.
 package bench

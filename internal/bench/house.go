@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
@@ -48,7 +49,9 @@ func newHouse(ctx context.Context, o Options, place *Place) (*house, error) {
 		}
 		jobs = append(jobs, job(jobExec, "shell", spec))
 	}
-	h.engine = engine.New(engine.Options{Store: place.Store, Bus: h.bus, Log: o.Log})
+	key := make([]byte, bellhop.AuditKeySize)
+	_, _ = rand.Read(key) // never fails
+	h.engine = engine.New(engine.Options{Store: place.Store, Bus: h.bus, Log: o.Log, AuditKey: key})
 	cat := &bellhop.Catalog{Bot: "bellhop", Services: []bellhop.Service{{Name: service, Jobs: jobs}}}
 	if err := h.engine.Activate(ctx, cat); err != nil {
 		return nil, err
