@@ -1,0 +1,124 @@
+package trail_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/trail"
+)
+
+func key() []byte { return []byte(strings.Repeat("k", bellhop.AuditKeySize)) }
+
+func newEnd(chain int64, id int64, data []byte) *trail.End {
+	return trail.NewEnd(chain, bellhop.NewAuditChain("one", key()), id, data)
+}
+
+// pages writes n records, of runs that count upwards from 1, and begins a page
+// where the end says so.
+func pages(n int) (out []*trail.Page) {
+	e := newEnd(3, 0, nil)
+	for i := range n {
+		r := bellhop.AuditRecord{At: time.UnixMicro(int64(1000 - i)), Action: bellhop.AuditStart, Principal: fmt.Sprint("p", i%3), Service: "s", Job: "j", Allowed: i != 2}
+		if e.Add(trail.Prepare(&r), bellhop.RunID(i+1)) || i == n-1 {
+			out = append(out, e.Take())
+		}
+	}
+	return out
+}
+
+func TestPagesAreOneChain(t *testing.T) {
+	all := pages(600)
+	if len(all) < 3 {
+		t.Fatalf("%d pages", len(all))
+	}
+	v, n := bellhop.NewAuditVerifier(key()), 0
+	for i, p := range all {
+		if i > 0 { // as after a restart, the next one goes on
+			e := newEnd(3, all[i-1].ID, all[i-1].Data)
+			if seq, _ := e.Last(); trail.ID(3, seq+1) != p.ID {
+				t.Errorf("page %d ends with record %d, and the next one has id %d", i-1, seq, p.ID)
+			}
+		}
+		for _, r := range trail.Decode("one", p.ID, p.Data) {
+			n++
+			if f := v.Check(&r); f != nil || r.Seq != int64(n) || r.Run != bellhop.RunID(n) {
+				t.Fatalf("record %d: %+v, %+v", n, r, f)
+			}
+		}
+		if trail.ChainOf(p.ID) != 3 || p.Late < p.Early {
+			t.Errorf("page %d is %+v", i, p)
+		}
+	}
+	if n != 600 {
+		t.Errorf("%d records", n)
+	}
+}
+
+func TestWhatAPageIsFoundBy(t *testing.T) {
+	p := pages(5)[0]
+	if want := []string{"js j", "pp0", "pp1", "pp2", "refused", "ss"}; !slices.Equal(p.Keys, want) {
+		t.Errorf("keys are %q, want %q", p.Keys, want)
+	}
+	for _, run := range []bellhop.RunID{1, 5} {
+		if from, to := trail.Band(run); p.Low < from || p.Low > to || p.High < int64(run) {
+			t.Errorf("run %d is not found from %d to %d: %d to %d", run, from, to, p.Low, p.High)
+		}
+	}
+	e := newEnd(1, 0, nil)
+	for _, run := range []bellhop.RunID{500, 7, 0, 900, 501} {
+		e.Add(trail.Prepare(&bellhop.AuditRecord{Allowed: true}), run)
+	}
+	if p := e.Take(); p.Low != 500 || p.High != 501 || !slices.Equal(p.Keys, []string{trail.RunKey(7), trail.RunKey(900)}) {
+		t.Errorf("runs that are far apart: %+v", p)
+	}
+	if e.Take() != nil {
+		t.Error("an empty page was given")
+	}
+}
+
+// TestDamageIsListed: from where a page can't be read, a record says so and
+// does not verify.
+func TestDamageIsListed(t *testing.T) {
+	p := pages(3)[0]
+	whole := len(trail.Decode("one", p.ID, p.Data))
+	for cut := range p.Data {
+		recs := trail.Decode("one", p.ID, p.Data[:cut])
+		last := recs[len(recs)-1]
+		// A page that ends where a record does is shorter, and nothing else.
+		if damaged := last.Detail == bellhop.AuditDamaged; damaged != (last.Hash == "") || !damaged && len(recs) >= whole {
+			t.Errorf("cut at %d: %d records, the last one is %+v", cut, len(recs), last)
+		}
+	}
+	for i := range p.Data {
+		bad := slices.Clone(p.Data)
+		bad[i] ^= 1
+		v, found := bellhop.NewAuditVerifier(key()), false
+		recs := trail.Decode("one", p.ID, bad)
+		for j := range recs {
+			found = found || v.Check(&recs[j]) != nil
+		}
+		if !found {
+			t.Errorf("a change of byte %d is not found", i)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(int64(1), pages(3)[0].Data)
+	f.Add(int64(1)<<40|1, []byte{})
+	f.Fuzz(func(t *testing.T, id int64, data []byte) {
+		recs := trail.Decode("one", id, data)
+		if len(recs) == 0 {
+			t.Error("a page without a record")
+		}
+		for i := range recs {
+			if recs[i].Seq != trail.SeqOf(id)+int64(i) {
+				t.Errorf("record %d has number %d, the page %d", i, recs[i].Seq, trail.SeqOf(id))
+			}
+		}
+	})
+}
