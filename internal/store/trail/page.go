@@ -1,4 +1,4 @@
-// Package trail is the form in which both stores keep the audit: pages of
+// Package trail is the form in which the SQLite store keeps the audit: pages of
 // records that were written in one transaction, with what each page is found
 // by. A row and its indexes cost SQLite as much as half a submission; shared
 // by all who submit at once, they cost next to nothing.
