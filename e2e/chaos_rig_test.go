@@ -118,7 +118,7 @@ func newRig(t *testing.T, seed, n int, url string) *rig {
 	c := &rig{t: t, random: rand.New(rand.NewPCG(uint64(seed), 0)), asks: make(map[string]*rigAsk), maybe: make(map[string]bool), over: make(chan struct{})}
 	for range n {
 		s := &rigServer{place: newPlace(t)}
-		s.env = append(slicesWithout(s.env, "PATH"), "PATH="+s.path("bin")+":"+program+":"+os.Getenv("PATH"))
+		s.env = append(slicesWithout(s.env, "PATH"), "PATH="+s.path("bin")+":"+program+":"+os.Getenv("PATH"), "BELLHOP_KEY="+strings.Repeat("ab", 32)) // servers of one store share it
 		c.servers = append(c.servers, s)
 		if c.journal == "" {
 			c.journal, c.clock = s.path("journal"), s.path("clock")

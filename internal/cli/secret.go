@@ -77,8 +77,11 @@ func (a *app) secretSet() *cobra.Command {
 		Short: "Set a secret: its value comes from stdin, or is asked for",
 		Long: "Set a secret: its value is read from stdin, or asked for on a terminal, where it\n" +
 			"is not shown. The end of a single line is not a part of it.",
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage(cmd, bellhop.Errorf(bellhop.Invalid, "a value is not given as an argument, where ps and the history of the shell show it: choose another one, and hand it over on stdin"))
+			}
 			if err := bellhop.CheckName("secret", args[0]); err != nil {
 				return err
 			}

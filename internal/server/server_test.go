@@ -49,6 +49,7 @@ func start(tb testing.TB, text string) *server.Server {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
+	giveKey(tb, folder)
 	loaded, faults, err := server.Load(path)
 	if err != nil || len(faults) > 0 {
 		tb.Fatal(faults, err)
@@ -59,6 +60,20 @@ func start(tb testing.TB, text string) *server.Server {
 	}
 	tb.Cleanup(func() { s.Stop(context.Background(), 0) })
 	return s
+}
+
+// giveKey gives a configuration's folder the master key that all have here:
+// several may share a store.
+func giveKey(tb testing.TB, folder string) {
+	tb.Helper()
+	file := filepath.Join(folder, ".bellhop", "key")
+	err := os.MkdirAll(filepath.Dir(file), 0o700)
+	if err == nil {
+		err = os.WriteFile(file, []byte(strings.Repeat("ab", 32)), 0o600)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 func client(tb testing.TB, s *server.Server) *api.Client {
