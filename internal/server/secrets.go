@@ -263,9 +263,6 @@ func CheckSecrets(ctx context.Context, cfg *Loaded) (faults []bellhop.Fault, not
 // is hidden, and the error says why.
 func Look(ctx context.Context, cfg *Loaded, store *bellhop.Store) (hide func(string) string, auditKey []byte, err error) {
 	nothing := func(text string) string { return text }
-	if store.Secrets == nil { // PROVISIONAL: until both drivers have it
-		return nothing, nil, nil
-	}
 	all, err := store.Secrets.Secrets(ctx)
 	if err != nil || len(all) == 0 {
 		return nothing, nil, err

@@ -15,8 +15,7 @@ import (
 // other servers may have changed.
 const learnEvery = 30 * time.Second
 
-// seals is what a server has for its secrets. vault is nil where the store
-// keeps none.
+// seals is what a server has for its secrets. vault is nil in a rehearsal.
 type seals struct {
 	vault  *secret.Vault
 	hidden mask.Set // what the log and what is told of runs must not show
@@ -26,7 +25,7 @@ type seals struct {
 // openVault opens the secrets, and makes sure that those which the
 // configuration names are there.
 func (s *Server) openVault(ctx context.Context, cfg *Loaded) error {
-	if s.opt.rehearsal != nil || s.store.Secrets == nil { // PROVISIONAL: until both drivers have it
+	if s.opt.rehearsal != nil {
 		return nil
 	}
 	v, err := secret.Open(ctx, vaultOptions(s.store, cfg, s.clock))
@@ -93,11 +92,8 @@ func (s *Server) learnOften() {
 // runVault is what opens the secrets of runs. In a rehearsal each has its own
 // name for a value: nothing real is tried out with.
 func (s *Server) runVault() bellhop.Vault {
-	switch {
-	case s.opt.rehearsal != nil:
+	if s.opt.rehearsal != nil {
 		return standIn{}
-	case s.seals.vault == nil:
-		return nil
 	}
 	return s.seals.vault
 }
@@ -143,10 +139,7 @@ func faultLines(faults []bellhop.Fault) string {
 
 // newFaults are those of a configuration that is to become the active one.
 func (s *Server) newFaults(ctx context.Context, next *Loaded) ([]bellhop.Fault, error) {
-	if v := s.runVault(); v != nil {
-		return secretFaults(ctx, v, next.Secrets)
-	}
-	return nil, nil
+	return secretFaults(ctx, s.runVault(), next.Secrets)
 }
 
 // tokens puts the values in the place of the secrets that a chat's settings
@@ -157,11 +150,10 @@ func (s *Server) tokens(ctx context.Context, k config.Slack) (config.Slack, erro
 		at          *string
 	}{{"app_token", "xapp-", &k.AppToken}, {"bot_token", "xoxb-", &k.BotToken}, {"signing_secret", "", &k.SigningSecret}} {
 		name, is := bellhop.SecretName(*t.at)
-		v := s.runVault()
-		if !is || v == nil || s.opt.rehearsal != nil {
+		if !is || s.opt.rehearsal != nil {
 			continue
 		}
-		value, err := secret.Resolve(ctx, v, *t.at)
+		value, err := secret.Resolve(ctx, s.seals.vault, *t.at)
 		if err != nil {
 			return k, err
 		}
