@@ -121,15 +121,20 @@ func (s *slackStage) spot(v conversation.Voice) (*slackSpot, error) {
 	return at, nil
 }
 
-// Say says a text, and waits until it was acknowledged.
+// Say says a text, and waits until it was answered. Nothing begins before: in
+// Slack, what came of an ask and that it was accepted are said side by side.
 func (s *slackStage) Say(ctx context.Context, v conversation.Voice, text string) error {
 	at, err := s.spot(v)
 	if err != nil {
 		return err
 	}
 	at.since = 0
+	defer s.h.Hold()()
 	s.put(at, strings.ReplaceAll(text, "@bellhop", slacktest.Mention))
-	return s.until(ctx, func() bool { return s.w.Waiting() == 0 })
+	if err := s.until(ctx, func() bool { return s.w.Waiting() == 0 }); err != nil {
+		return err
+	}
+	return s.answered(ctx, at)
 }
 
 func (s *slackStage) put(at *slackSpot, text string) {
@@ -159,9 +164,7 @@ func (s *slackStage) Next(ctx context.Context, v conversation.Voice) (conversati
 	}
 }
 
-// Settle waits until the house has, and everything that was said is answered:
-// what is said last in a place, last. Where a question is open, it is what was
-// said last there.
+// Settle waits until the house has, and everything that was said is answered.
 func (s *slackStage) Settle(ctx context.Context) error {
 	if err := s.House.Settle(ctx); err != nil {
 		return err
@@ -170,25 +173,28 @@ func (s *slackStage) Settle(ctx context.Context) error {
 		if at.user == "" {
 			continue
 		}
-		o := bellhop.Origin{Source: "slack", Channel: at.channel, Thread: at.thread}
-		if s.h.AskedAt(bellhop.Person{Identity: "slack:" + slacktest.Team + "/" + at.user}, o) {
-			if err := s.until(ctx, func() bool { s.look(); return at.since > 0 }); err != nil {
-				return err
-			}
-			continue
-		}
-		s.marks++
-		at.mark, at.seen = (bellhop.RunID(1<<40) + bellhop.RunID(s.marks)).String(), false
-		text := "logs " + at.mark
-		if !strings.HasPrefix(at.channel, "D") {
-			text = slacktest.Mention + " " + text
-		}
-		s.put(at, text)
-		if err := s.until(ctx, func() bool { s.look(); return at.seen }); err != nil {
+		if err := s.answered(ctx, at); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// answered waits until what was said in a place is: what is said last, last.
+// Where a question is open, it is the last that came.
+func (s *slackStage) answered(ctx context.Context, at *slackSpot) error {
+	o := bellhop.Origin{Source: "slack", Channel: at.channel, Thread: at.thread}
+	if s.h.AskedAt(bellhop.Person{Identity: "slack:" + slacktest.Team + "/" + at.user}, o) {
+		return s.until(ctx, func() bool { s.look(); return at.since > 0 })
+	}
+	s.marks++
+	at.mark, at.seen = (bellhop.RunID(1<<40) + bellhop.RunID(s.marks)).String(), false
+	text := "logs " + at.mark
+	if !strings.HasPrefix(at.channel, "D") {
+		text = slacktest.Mention + " " + text
+	}
+	s.put(at, text)
+	return s.until(ctx, func() bool { s.look(); return at.seen })
 }
 
 func (s *slackStage) until(ctx context.Context, is func() bool) error {
