@@ -59,7 +59,7 @@ func TestChaosHoldsPostgres(t *testing.T) {
 		round("a server dies", func() {
 			i := (n + c.random.IntN(2)) % 2
 			c.servers[i].proc.kill9()
-			c.moment(3 * time.Second) // the other one may take over what it ran
+			c.moment(5 * time.Second) // the other one may take over what it ran: its lease is 2 s
 			c.up(i, "")
 		})
 		round("the database crashes", func() {
