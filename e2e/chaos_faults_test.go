@@ -170,44 +170,6 @@ func TestChaosErrorsAndClocks(t *testing.T) {
 	c.settle(c.sqliteStore)
 }
 
-// TestChaosHolds opens and closes windows while servers die.
-func TestChaosHolds(t *testing.T) {
-	t.Parallel()
-	c := newRig(t, rigSeed(t), 1, "")
-	s := c.servers[0]
-	c.up(0, "")
-	for n := range 3 * rigRounds(t) {
-		open, end := "pause c still", "resume c still"
-		if n%2 == 1 {
-			open, end = "suppress c still until 2h", "unsuppress c still"
-		}
-		for range 6 {
-			c.ask(0, "still", 20+c.random.IntN(150))
-		}
-		c.moment(100 * time.Millisecond)
-		c.command(0, open)
-		q := quiet{what: open, running: make(map[bellhop.RunID]bool)}
-		for _, r := range s.runs() { // what runs goes on
-			if id, err := bellhop.ParseRunID(r.ID); err == nil && r.State == "running" {
-				q.running[id] = true
-			}
-		}
-		q.from = boottime()
-		for range 6 {
-			c.ask(0, "still", 20+c.random.IntN(150))
-		}
-		c.moment(500 * time.Millisecond)
-		s.proc.kill9()
-		c.up(0, "")
-		s.until("asks are accepted while a window is open", func() bool { return len(c.pending()) == 0 })
-		c.moment(500 * time.Millisecond)
-		q.to = boottime()
-		c.quiet = append(c.quiet, q)
-		c.command(0, end)
-	}
-	c.settle(c.sqliteStore)
-}
-
 // TestChaosDiskFull has the disk run full, again and again, with servers that
 // die on a full one as well.
 func TestChaosDiskFull(t *testing.T) {

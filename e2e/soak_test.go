@@ -253,8 +253,10 @@ func (s *soak) measure() (f figures) {
 }
 
 // residentMemory is that of this process in bytes, 0 where it is not known.
-func residentMemory() int64 {
-	b, err := os.ReadFile("/proc/self/statm")
+func residentMemory() int64 { return residentOf("self") }
+
+func residentOf(process string) int64 {
+	b, err := os.ReadFile("/proc/" + process + "/statm")
 	if err != nil {
 		return 0
 	}
