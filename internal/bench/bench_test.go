@@ -112,6 +112,10 @@ func TestEveryShapeGoesThroughTheEngine(t *testing.T) {
 		if want := 30 + 10 + 5; err != nil || len(rows) < want {
 			t.Errorf("%d reports are in the outbox (%v), want one for each of %d runs at least", len(rows), err, want)
 		}
+		recs, _, err := s.Audit.Records(context.Background(), bellhop.AuditFilter{Service: "bench", Limit: 1000})
+		if err != nil || len(recs) != 30+10+5 {
+			t.Errorf("%d asks are in the audit trail (%v), want each", len(recs), err)
+		}
 	}
 	lines, err := measure(t, p, bench.Options{
 		Submit: 20, Callers: 3, Work: 30, Slots: 4, Rate: 10, For: time.Second,

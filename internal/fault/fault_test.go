@@ -73,6 +73,8 @@ func TestChanceIsTheSeeds(t *testing.T) {
 	}
 }
 
+type secretsPort = bellhop.Secrets // one of its methods has the name that the field would have
+
 // counted counts what reaches the store.
 type counted struct {
 	bellhop.Queue
@@ -107,7 +109,8 @@ func TestStoreFailsBeforeAndAfter(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &counted{}
-	s := Store(&bellhop.Store{ID: "x", Queue: c, Outbox: c}, p)
+	below := &bellhop.Store{ID: "x", Queue: c, Outbox: c, Values: struct{ bellhop.Values }{}, Secrets: struct{ secretsPort }{}, Audit: struct{ bellhop.Audit }{}}
+	s := Store(below, p)
 	for i, want := range []int{0, 1, 2} { // not carried out; carried out and not told; well
 		got, err := s.Queue.Submit(t.Context(), nil)
 		if fails := i < 2; (err != nil) != fails || (len(got) == 0) != fails || len(c.calls) != want || fails && bellhop.CodeOf(err) != bellhop.Unavailable {
@@ -117,7 +120,7 @@ func TestStoreFailsBeforeAndAfter(t *testing.T) {
 	if err := s.Outbox.Settle(t.Context(), nil); err == nil || err.Error() != "its own fault" || p.Hits("settle.after") != 0 {
 		t.Errorf("what failed by itself is told as %v", err)
 	}
-	if s.ID != "x" {
+	if s.ID != "x" || s.Values != below.Values || s.Secrets != below.Secrets || s.Audit != below.Audit {
 		t.Error("the rest of the store is not there")
 	}
 }

@@ -47,6 +47,9 @@ func (r *random) submission() bellhop.Submission {
 	if r.r.IntN(3) == 0 {
 		s.Run.Deadline = time.Duration(1+r.r.IntN(5)) * time.Second
 	}
+	if r.r.IntN(2) == 0 {
+		s.Audit = &bellhop.AuditRecord{At: r.now, Action: "run", Principal: fmt.Sprint("p", r.r.IntN(5)), Service: "example", Job: s.Run.Job, Allowed: true}
+	}
 	return s
 }
 
@@ -150,6 +153,7 @@ func TestMemoryIsWhatTheFileHas(t *testing.T) {
 				execSQL(t, path, `CREATE TRIGGER badreport BEFORE INSERT ON report WHEN NEW.principal = (SELECT id FROM principal WHERE name = 'mallory') BEGIN SELECT RAISE(ABORT, 'bad'); END`)
 				execSQL(t, path, `CREATE TRIGGER baddecision BEFORE INSERT ON report WHEN NEW.kind = 4 AND abs(random()) % 4 = 0 BEGIN SELECT RAISE(ABORT, 'bad'); END`)
 			}
+			must(t, r.s.Audit.Begin(ctx, "one", auditKey(), r.now))
 			for i := range 400 {
 				r.step()
 				if i%20 == 0 {
@@ -160,6 +164,9 @@ func TestMemoryIsWhatTheFileHas(t *testing.T) {
 			}
 			if r.bad && r.fails < 5 {
 				t.Errorf("only %d calls failed: this test shows little", r.fails)
+			}
+			if n, faults := verify(t, r.s); len(faults) > 0 || n < 50 {
+				t.Errorf("the audit has %d records and the faults %+v", n, faults)
 			}
 		})
 	}

@@ -256,6 +256,26 @@ func retentionTests() map[string]func(*fixture) {
 			f.submit()
 			f.same("those left are obeyed", len(f.claim(9)), 0)
 		},
+		"Retention/TheAuditAndSecretsStay": func(f *fixture) {
+			f.begin("one")
+			f.must(f.s.Secrets.PutSecret(f.ctx, f.sealed("", "token", "1")))
+			f.put("k", "x", 0, 0)
+			id := f.done("text", key("k"), audited(f.decision("made")))
+			f.done("more")
+			f.deliver()
+			f.same("changed", f.forget([]bellhop.RunID{id}, nil), 1)
+			f.clock.Advance(1000 * 24 * time.Hour)
+			_, err := f.s.Retention.ForgetKeys(f.ctx, f.now(), "", 1000)
+			f.must(err)
+			f.must(f.s.Retention.ForgetHolds(f.ctx, f.now()))
+			_, err = f.s.Retention.Shrink(f.ctx)
+			f.must(err)
+			f.reopen()
+			f.same("of the run", details(f.trail(bellhop.AuditFilter{Run: id})), []string{"made"})
+			f.same("verified", f.verify(), 2)
+			f.same("secrets", len(f.secrets()), 1)
+			f.same("values", f.keys("", "", 9), []string{"k"})
+		},
 		"Retention/ShrinkComesToAnEnd": func(f *fixture) {
 			var all []bellhop.RunID
 			for range 20 {
