@@ -146,6 +146,11 @@ func (e *Engine) judgeVote(ctx context.Context, inv *ask, run *bellhop.Run) (bel
 		return d, bellhop.Errorf(bellhop.NotAllowed, "what would be approved is not what %s does; look at it again (why %[1]s) and say: approve %[1]s", run.ID)
 	}
 	o, err := e.active.Load().offer(run.Service, run.Job)
+	if err == nil && o.digest == run.Digest {
+		if as := e.approval(o, run.Args, e.clock.Now()); as != nil && (!slices.Equal(as.By, a.By) || as.Count != a.Count || as.Self != a.Self) {
+			return d, bellhop.Errorf(bellhop.NotAllowed, "who has to approve %s %s is not what it was when %s was asked for. Ask for it again, or deny %[3]s", run.Service, run.Job, run.ID)
+		}
+	}
 	if err != nil || o.digest != run.Digest {
 		return d, bellhop.Errorf(bellhop.NotAllowed, "%s %s is not the job any more that %s was asked with: its configuration has changed since. Ask for it again, or deny %[3]s", run.Service, run.Job, run.ID)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -96,7 +97,7 @@ func (e *Engine) recordOf(inv *ask, d bellhop.Decision, now time.Time) *bellhop.
 	return &bellhop.AuditRecord{
 		At: now, Action: string(inv.Action), Principal: inv.who.Principal(), Identity: inv.who.Identity,
 		Source: source, Channel: inv.who.Channel, Service: inv.Service, Job: inv.Job, Run: inv.Run, Args: e.maskArgs(inv.Args),
-		Allowed: d.Allowed, Rule: placed(d),
+		Allowed: d.Allowed, Rule: placed(d), Detail: inv.Reason,
 	}
 }
 
@@ -137,7 +138,7 @@ func (e *Engine) VerifyAudit(ctx context.Context, p bellhop.Person) (AuditCheck,
 	}
 	check := AuditCheck{Chains: len(heads), Heads: heads}
 	v := bellhop.NewAuditVerifier(e.auditKey)
-	for _, h := range heads {
+	for _, h := range slices.Backward(heads) { // newest first: what they note of the others is known when those are read
 		f := bellhop.AuditFilter{Chain: h.Chain, Limit: verifyPage}
 		for {
 			recs, next, err := e.store.Audit.Records(ctx, f)

@@ -21,6 +21,7 @@ type catalog struct {
 	jobs     map[jobName]*offer
 	entries  map[jobName]*bellhop.Entry // by the names of service and entry
 	people   map[string]*bellhop.Member // by identity
+	ruled    map[string]bool            // services of which a job or a command has rules
 }
 
 type jobName struct{ service, job string }
@@ -35,12 +36,13 @@ type offer struct {
 	alike  bool     // some entry rejects what is asked for already
 
 	entries []*bellhop.Entry // that ask for its runs
+	ruled   bool             // some of them have rules
 }
 
 func newCatalog(cat *bellhop.Catalog) *catalog {
 	c := &catalog{
 		Catalog: cat, services: make(map[string]*bellhop.Service), jobs: make(map[jobName]*offer),
-		entries: make(map[jobName]*bellhop.Entry), people: make(map[string]*bellhop.Member),
+		entries: make(map[jobName]*bellhop.Entry), people: make(map[string]*bellhop.Member), ruled: make(map[string]bool),
 	}
 	for i := range cat.Access.People {
 		m := &cat.Access.People[i]
@@ -58,16 +60,23 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 				o.names = append(o.names, p.Name)
 			}
 			slices.Sort(o.names)
+			if len(job.Allow) > 0 {
+				c.ruled[s.Name] = true
+			}
 			c.jobs[jobName{s.Name, job.Name}] = o
 		}
 		for k := range s.Entries {
 			entry := &s.Entries[k]
 			c.entries[jobName{s.Name, entry.Name}] = entry
 			o := c.jobs[jobName{s.Name, entry.Job}]
+			if len(entry.Allow) > 0 {
+				c.ruled[s.Name] = true
+			}
 			if o == nil || entry.Action != bellhop.ActionRun && entry.Action != "" {
 				continue
 			}
 			o.entries = append(o.entries, entry)
+			o.ruled = o.ruled || len(entry.Allow) > 0
 			o.alike = o.alike || entry.OnRepeat == bellhop.OnRepeatReject
 		}
 	}

@@ -44,7 +44,8 @@ func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) b
 func (c *catalog) decide(g *groups, r request) bellhop.Decision {
 	s := c.services[r.service]
 	if s == nil {
-		if g.who.Internal {
+		if g.who.Internal && !c.Access.Peopled { // with people:, the rules that it had may have been narrower
+
 			return bellhop.Decision{Allowed: true, Rule: "no service " + r.service + " any more: internal people alone"}
 		}
 		return bellhop.Decision{
@@ -58,6 +59,12 @@ func (c *catalog) decide(g *groups, r request) bellhop.Decision {
 		job = o.job
 	}
 	d := c.decideService(g, s, job, r)
+	if d.Allowed && job == nil && r.job != "" && c.ruled[r.service] {
+		return bellhop.Decision{
+			Rule: "no job " + r.service + " " + r.job + " any more, in a service whose jobs have rules", Pos: s.Pos,
+			Reason: fmt.Sprintf("%s %s is not for %s: the configuration does not have it any more, nor its rules", r.service, r.job, g.who.Principal()),
+		}
+	}
 	if !d.Allowed || job == nil {
 		return d
 	}
@@ -81,6 +88,9 @@ func (c *catalog) decide(g *groups, r request) bellhop.Decision {
 func decideEntries(g *groups, o *offer, r request, d bellhop.Decision) bellhop.Decision {
 	var refused *bellhop.Decision
 	for _, en := range o.entries {
+		if !couldAsk(en, o.job, r) {
+			continue
+		}
 		if len(en.Allow) == 0 {
 			return d
 		}
@@ -92,10 +102,46 @@ func decideEntries(g *groups, o *offer, r request, d bellhop.Decision) bellhop.D
 			refused = &by
 		}
 	}
-	if refused != nil {
+	switch {
+	case refused != nil:
 		return *refused
+	case o.ruled && !r.maybe: // none of its commands asks for this
+		return bellhop.Decision{
+			Rule: "no command of " + o.title + " asks for this", Pos: o.entries[0].Pos,
+			Reason: fmt.Sprintf("%s is not for %s with these arguments: no command that they may use asks for them", o.title, g.who.Principal()),
+		}
 	}
 	return d
+}
+
+// couldAsk reports whether a command could have asked for a run with these
+// arguments: those that it fixes are the same, and those that nobody can say
+// in it have their defaults.
+func couldAsk(en *bellhop.Entry, job *bellhop.Job, r request) bool {
+	for i := range job.Params {
+		p := &job.Params[i]
+		v, known := r.args[p.Name]
+		if fixed, ok := en.Args[p.Name]; ok {
+			if known && !fixed.Equal(v) {
+				return false
+			}
+			continue
+		}
+		if known && !says(en, p.Name) && (p.Default == nil || !p.Default.Equal(v)) {
+			return false
+		}
+	}
+	return true
+}
+
+// says reports whether a parameter can be said in a command.
+func says(en *bellhop.Entry, name string) bool {
+	for _, pattern := range append([]string{en.Pattern}, en.Aliases...) {
+		if strings.Contains(pattern, "["+name+"]") || strings.Contains(pattern, "["+name+"...]") {
+			return true
+		}
+	}
+	return strings.Contains(en.Regex, "<"+name+">")
 }
 
 // decideService is the outermost level.

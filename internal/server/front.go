@@ -136,6 +136,12 @@ func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error 
 	if err := f.s.engine.MayManage(ctx, p); err != nil {
 		return err
 	}
+	rec := &bellhop.AuditRecord{
+		At: f.s.clock.Now(), Action: "backup", Principal: f.s.engine.Identify(p).Principal(), Identity: p.Identity, Source: p.Source(), Allowed: true, Detail: path,
+	}
+	if err := f.s.engine.Record(ctx, rec); err != nil {
+		return err
+	}
 	if !filepath.IsAbs(path) {
 		return bellhop.Errorf(bellhop.Invalid, "the backup's path %.200q is not absolute", path)
 	}

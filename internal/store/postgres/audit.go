@@ -38,6 +38,7 @@ type audit struct {
 	mu    sync.Mutex
 	known bool     // end is right
 	end   auditEnd // of the last record
+	sure  auditEnd // the last one that is known to be committed
 }
 
 type auditEnd struct {
@@ -86,6 +87,10 @@ func (t *tx) record(d *db, rows []*auditRow) error {
 		if err != nil {
 			return err
 		}
+		if end.seq < a.sure.seq { // cut off: the gap is to be seen
+			d.log.Error("records of the audit are not in the store any more", "chain", of.name, "from", end.seq+1, "to", a.sure.seq)
+			end = a.sure
+		}
 		a.end, a.known = end, true
 	}
 	t.wrote = a.end
@@ -101,6 +106,9 @@ func (t *tx) letAudit(committed bool) {
 	}
 	t.audit = nil
 	a.end, a.known = t.wrote, committed
+	if committed {
+		a.sure = t.wrote
+	}
 	a.mu.Unlock()
 }
 
@@ -144,7 +152,7 @@ func (d *db) Begin(ctx context.Context, name string, key []byte, now time.Time) 
 	}
 	if err == nil {
 		d.audit.mu.Lock()
-		d.audit.known = false
+		d.audit.known, d.audit.sure = false, auditEnd{}
 		d.audit.mu.Unlock()
 		d.audit.chain.Store(of)
 	}
