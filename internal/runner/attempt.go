@@ -53,7 +53,11 @@ func (a *attempt) lost() {
 func (r *Runner) begin(c bellhop.Claim, until time.Time) {
 	a := &attempt{task: c.Task, lease: c.Lease, until: until, done: make(chan struct{})}
 	a.ctx, a.stop = context.WithCancelCause(context.Background())
-	a.mask = mask.New(slices.Collect(maps.Values(c.Task.Secrets))...)
+	hidden := slices.Collect(maps.Values(c.Task.Secrets))
+	if r.Hidden != nil {
+		hidden = append(hidden, r.Hidden()...)
+	}
+	a.mask = mask.New(hidden...)
 	a.out = newOutput(r, a)
 	r.mu.Lock()
 	a.prior = r.latest[c.Task.Run]

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/runner"
 )
 
 // TestSecretsAreMaskedBeforeTheyAreKept prints a secret in pieces, minutes
@@ -53,6 +54,23 @@ func TestSecretsAreMaskedBeforeTheyAreKept(t *testing.T) {
 		}
 		if out := d.finished[2]; out.Error != value+" is wrong" { // which names no secret
 			t.Errorf("the other one ended as %+v", out)
+		}
+	})
+}
+
+// TestSecretsOfOtherJobsAreMasked: a job that names no secret may have come by
+// one all the same.
+func TestSecretsOfOtherJobsAreMasked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDispatcher(claim(1, bellhop.Job{}))
+		r, _ := start(t, d, func(_ context.Context, _ bellhop.Task, sink bellhop.Sink) bellhop.Outcome {
+			sink.Write(bellhop.Stdout, []byte("found hunter2-hunter2\n"))
+			return bellhop.Outcome{End: bellhop.EndSucceeded}
+		}, 1, func(o *runner.Options) { o.Hidden = func() []string { return []string{"hunter2-hunter2"} } })
+		defer stopNow(r)
+		<-d.ended
+		if got := text(d.chunks[1], bellhop.Stdout); got != "found ***\n" {
+			t.Errorf("stdout is %q", got)
 		}
 	})
 }

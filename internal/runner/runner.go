@@ -38,6 +38,9 @@ type Options struct {
 	Log        *slog.Logger  // nil = discarded
 	Slots      int           // runs at a time; 0 = 16
 	Guard      Guard         // nil = none
+	// Hidden returns values that are masked in what comes of every attempt,
+	// besides the secrets of its own job; nil = none.
+	Hidden func() []string
 }
 
 // Runner works runs in up to Slots slots.

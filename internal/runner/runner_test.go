@@ -126,9 +126,13 @@ func claim(id bellhop.RunID, job bellhop.Job) bellhop.Claim {
 	return bellhop.Claim{Task: bellhop.Task{Run: id, Lease: 1, Attempt: 1, Job: job}, Lease: 30 * time.Second}
 }
 
-func start(t *testing.T, d *dispatcher, ex executor, slots int) (*runner.Runner, *bus.Local) {
+func start(t *testing.T, d *dispatcher, ex executor, slots int, change ...func(*runner.Options)) (*runner.Runner, *bus.Local) {
 	b := &bus.Local{}
-	r := runner.New(runner.Options{Name: "test", Dispatcher: d, Executors: map[string]bellhop.Executor{"test": ex}, Bus: b, Slots: slots})
+	o := runner.Options{Name: "test", Dispatcher: d, Executors: map[string]bellhop.Executor{"test": ex}, Bus: b, Slots: slots}
+	for _, c := range change {
+		c(&o)
+	}
+	r := runner.New(o)
 	if err := r.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

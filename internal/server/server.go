@@ -208,7 +208,7 @@ func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor
 	}
 	s.runner = runner.New(runner.Options{
 		Name: fmt.Sprintf("%s/%d", host, os.Getpid()), Dispatcher: s.engine, Bus: s.bus, Clock: s.clock, Log: s.log,
-		Executors: executors, Slots: cfg.Runner.Slots, Guard: guard,
+		Executors: executors, Slots: cfg.Runner.Slots, Guard: guard, Hidden: s.seals.hidden.Values,
 	})
 	s.onStop(func(ctx context.Context) { s.runner.Stop(ctx) })
 	return nil
