@@ -97,7 +97,7 @@ func (e *Engine) recordOf(inv *ask, d bellhop.Decision, now time.Time) *bellhop.
 	return &bellhop.AuditRecord{
 		At: now, Action: string(inv.Action), Principal: inv.who.Principal(), Identity: inv.who.Identity,
 		Source: source, Channel: inv.who.Channel, Service: inv.Service, Job: inv.Job, Run: inv.Run, Args: e.maskArgs(inv.Args),
-		Allowed: d.Allowed, Rule: placed(d), Detail: inv.Reason,
+		Allowed: d.Allowed, Rule: placed(d), Detail: e.maskText(inv.Reason),
 	}
 }
 
