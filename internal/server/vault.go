@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -20,6 +21,7 @@ type seals struct {
 	vault  *secret.Vault
 	hidden mask.Set // what the log and what is told of runs must not show
 	audit  []byte   // key of the audit trail
+	learn  sync.Mutex
 }
 
 // openVault opens the secrets, and makes sure that those which the
@@ -60,6 +62,8 @@ func vaultOptions(store *bellhop.Store, cfg *Loaded, clock bellhop.Clock) secret
 
 // learnSecrets has all secrets masked that there are now.
 func (s *Server) learnSecrets(ctx context.Context) {
+	s.seals.learn.Lock() // so that what is older never comes last
+	defer s.seals.learn.Unlock()
 	values, err := s.seals.vault.All(ctx)
 	if err != nil {
 		s.log.Error("a secret can't be read, so it is not masked", "error", err)
