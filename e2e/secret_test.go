@@ -112,4 +112,14 @@ func TestSecretIsAskedForHidden(t *testing.T) {
 	if out := p.must("bellhop", "ask", "s", "show"); out != "token ***\n" {
 		t.Errorf("it prints %q", out)
 	}
+
+	x, proc = p.atTerminal(t, "left", "bellhop", "secret", "set", "staging")
+	x.Expect(t, "the value of staging: ")
+	x.Type(t, "hunt\x03")
+	if status := proc.wait(); status != 130 {
+		t.Errorf("after Ctrl-C: exit status %d: %q", status, x.Shown())
+	}
+	if strings.Contains(x.Shown(), "hunt") {
+		t.Errorf("it is shown: %q", x.Shown())
+	}
 }

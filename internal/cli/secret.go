@@ -120,15 +120,22 @@ func withoutEnd(value []byte) []byte {
 	return []byte(line)
 }
 
-// readHidden asks on the terminal.
+// readHidden asks on the terminal. It shows nothing from before the question on:
+// who types at once is not shown either.
 func (a *app) readHidden(prompt string) ([]byte, error) {
-	fmt.Fprint(a.Err, prompt)
-	value, err := term.ReadPassword(int(a.In.Fd()))
-	fmt.Fprintln(a.Err)
+	was, err := term.MakeRaw(int(a.In.Fd()))
 	if err != nil {
 		return nil, bellhop.Errorf(bellhop.Unavailable, "the terminal can't be read: %w", err)
 	}
-	return value, nil
+	value, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{a.In, a.Err}, "").ReadPassword(prompt)
+	_ = term.Restore(int(a.In.Fd()), was)
+	if err != nil { // Ctrl-C, or Ctrl-D
+		return nil, context.Canceled
+	}
+	return []byte(value), nil
 }
 
 func (a *app) secretList() *cobra.Command {
