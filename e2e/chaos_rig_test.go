@@ -158,7 +158,7 @@ func (c *rig) up(i int, faults string) {
 	s.lives++
 	name := fmt.Sprintf("up%d", s.lives)
 	cmd := s.command("bellhop", "up")
-	cmd.Env = append(append([]string(nil), s.env...), "BELLHOP_FAULT="+faults, "BELLHOP_FAULT_CLOCK="+c.clock, "BELLHOP_KEY="+strings.Repeat("5a", 32),
+	cmd.Env = append(append([]string(nil), s.env...), "BELLHOP_FAULT="+faults, "BELLHOP_FAULT_CLOCK="+c.clock,
 		"BELLHOP_FAULT_SEED="+strconv.Itoa(c.random.IntN(1<<30)))
 	s.proc = s.startCmd(name, cmd)
 	if !s.proc.tryOutput(name+".out", "ready ") && (faults == "" || !s.proc.ended()) && !stopped(s.proc.cmd.Process.Pid) {

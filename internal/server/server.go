@@ -106,6 +106,11 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
+	if s.opt.rehearsal == nil { // whose folder that is, is told before the key in it can't be read
+		if err := privateFolder(filepath.Dir(SocketPath(cfg.Home))); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.openVault(ctx, cfg); err != nil {
 		return nil, err
 	}
