@@ -113,6 +113,9 @@ func (r *Runner) work(a *attempt) {
 	outcome := r.execute(a)
 	r.vacate()
 	if r.Guard != nil {
+		if wasKilled(&outcome) {
+			r.Guard.Settle() // it may have been the guard, which has not been heard yet
+		}
 		r.Guard.Release(a.task.Run, a.task.Lease) // tells Crashed first, if it came to that
 	}
 	if cause, ok := bellhop.StopEnd(a.ctx); ok && cause.End == bellhop.EndCrashed && outcome.End != bellhop.EndSucceeded {
@@ -144,6 +147,13 @@ func (r *Runner) work(a *attempt) {
 		}
 		stop()
 	}
+}
+
+// wasKilled reports whether an attempt ended by SIGKILL though nobody here
+// wanted that.
+func wasKilled(out *bellhop.Outcome) bool {
+	const sigkill = 128 + 9
+	return out.End == bellhop.EndFailed && out.ExitStatus != nil && *out.ExitStatus == sigkill
 }
 
 // hide masks the task's secrets in what is told of an attempt.

@@ -20,6 +20,13 @@ type guard struct {
 	handle   string
 	until    []time.Duration // of each Guard and Extend, since begin
 	released bool
+	late     func() // is told by Settle
+}
+
+func (g *guard) Settle() {
+	if g.late != nil {
+		g.late()
+	}
 }
 
 func (g *guard) Guard(_ bellhop.RunID, _ int64, handle string, until time.Time) {
@@ -96,6 +103,33 @@ func TestTheWatchdogKnowsEachLease(t *testing.T) {
 			t.Error("finished while the watchdog could still end it")
 		}
 	})
+}
+
+// TestAKillThatWasNotHeardOfYet: the watchdog has ended an attempt, and that
+// arrives after its process.
+func TestAKillThatWasNotHeardOfYet(t *testing.T) {
+	for status, want := range map[int]bellhop.End{137: bellhop.EndCrashed, 1: bellhop.EndFailed} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDispatcher(claim(1, bellhop.Job{}))
+			g := &guard{begin: time.Now()}
+			var r *runner.Runner
+			g.late = func() { r.Crashed(1, 1) }
+			r = runner.New(runner.Options{
+				Name: "test", Dispatcher: d, Bus: &bus.Local{}, Slots: 1, Guard: g,
+				Executors: map[string]bellhop.Executor{"test": executor(func(context.Context, bellhop.Task, bellhop.Sink) bellhop.Outcome {
+					return bellhop.Outcome{End: bellhop.EndFailed, ExitStatus: &status, Error: "killed"}
+				})},
+			})
+			if err := r.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			defer stopNow(r)
+			<-d.ended
+			if got := d.finished[1].End; got != want {
+				t.Errorf("status %d ended as %s, want %s", status, got, want)
+			}
+		})
+	}
 }
 
 func TestWhatTheWatchdogEndedHasCrashed(t *testing.T) {

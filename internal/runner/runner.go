@@ -25,6 +25,9 @@ type Guard interface {
 	Extend(run bellhop.RunID, lease int64, until time.Time)
 	// Release ends the watch.
 	Release(run bellhop.RunID, lease int64)
+	// Settle returns when Crashed was told of all that the guard has ended so
+	// far.
+	Settle()
 }
 
 // Options are what a Runner is made of. Name, Dispatcher, Executors and Bus are

@@ -128,6 +128,8 @@ func (d *dog) hear(m message) {
 		}
 	case verbRelease:
 		delete(d.guards, m.key())
+	case verbPing:
+		d.tell(message{verb: verbPong, numbers: m.numbers})
 	case verbBye:
 		d.bye = true
 		clear(d.guards)

@@ -15,15 +15,17 @@ type key struct {
 	lease int64
 }
 
-// The verbs. The first five go from the runner to the watchdog, the others
+// The verbs. The first six go from the runner to the watchdog, the others
 // back. Each message is a line: the verb, the numbers, the texts.
 const (
 	verbHello   = "hello"   // session of the runner; store, instance
 	verbGuard   = "guard"   // run, lease, when to kill; handle
 	verbExtend  = "extend"  // run, lease, when to kill
 	verbRelease = "release" // run, lease
+	verbPing    = "ping"    // number
 	verbBye     = "bye"     // the end of input that follows is in good order
 	verbKilled  = "killed"  // run, lease: it is being ended
+	verbPong    = "pong"    // number of the ping: what was ended before it, was told before
 	verbNote    = "note"    // a text for the log
 )
 
@@ -38,6 +40,8 @@ func form(verb string) (numbers, texts int, ok bool) {
 		return 3, 0, true
 	case verbRelease, verbKilled:
 		return 2, 0, true
+	case verbPing, verbPong:
+		return 1, 0, true
 	case verbBye:
 		return 0, 0, true
 	case verbNote:

@@ -15,6 +15,8 @@ func TestParseLine(t *testing.T) {
 		{"guard", "guard 1 2 345 =pgid:7:8", "guard 1 2 345 =pgid%3A7%3A8\n"},
 		{"extend", "extend 1 2 -5", "extend 1 2 -5\n"},
 		{"release", "release 1 2", "release 1 2\n"},
+		{"ping", "ping 3", "ping 3\n"},
+		{"pong", "pong 3", "pong 3\n"},
 		{"bye", "bye", "bye\n"},
 		{"killed", "killed 1 2", "killed 1 2\n"},
 		{"note", "note =two+words%0A", "note =two+words%0A\n"},

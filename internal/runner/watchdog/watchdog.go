@@ -64,6 +64,8 @@ type Watchdog struct {
 	guards map[key]*guard
 	child  *os.Process
 	in     *os.File // to the child; nil while there is none
+	pings  int64
+	pongs  map[int64]chan struct{} // that are waited for
 	closed bool
 }
 
@@ -87,7 +89,7 @@ func Start(o Options) (*Watchdog, error) {
 	if o.Command == nil {
 		o.Command = []string{self(), "watchdog"}
 	}
-	w := &Watchdog{opt: o, done: make(chan struct{}), quit: make(chan struct{}), guards: map[key]*guard{}}
+	w := &Watchdog{opt: o, done: make(chan struct{}), quit: make(chan struct{}), guards: map[key]*guard{}, pongs: map[int64]chan struct{}{}}
 	out, err := w.launch()
 	if err != nil {
 		return nil, bellhop.Errorf(bellhop.Internal, "the watchdog could not be started (%w); runs would outlive a server that is killed, so none are run", err)
@@ -226,6 +228,8 @@ func (w *Watchdog) listen(out *os.File) {
 		case m.verb == verbKilled:
 			w.opt.Log.Warn("the watchdog ended an attempt whose lease was not extended in time", "run", m.key().run, "lease", m.key().lease)
 			w.lost(m.key(), false)
+		case m.verb == verbPong:
+			w.answered(m.numbers[0])
 		}
 	}
 }
@@ -296,6 +300,42 @@ func (w *Watchdog) Release(run bellhop.RunID, lease int64) {
 	if _, ok := w.guards[k]; ok {
 		delete(w.guards, k)
 		w.send(message{verb: verbRelease, numbers: []int64{int64(run), lease}})
+	}
+}
+
+// settleTime is how long Settle waits for an answer.
+const settleTime = 5 * time.Second
+
+// Settle returns when Killed was told of all that the watchdog has ended so
+// far, or after five seconds. An attempt that ended by a signal which nobody
+// here has sent may be one: an extension that was under way came too late.
+func (w *Watchdog) Settle() {
+	w.mu.Lock()
+	if w.in == nil || w.closed {
+		w.mu.Unlock()
+		return
+	}
+	w.pings++
+	n, done := w.pings, make(chan struct{})
+	w.pongs[n] = done
+	w.send(message{verb: verbPing, numbers: []int64{n}})
+	w.mu.Unlock()
+	late := time.NewTimer(settleTime)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		w.answered(n)
+	case <-w.quit:
+	}
+}
+
+func (w *Watchdog) answered(ping int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if done, ok := w.pongs[ping]; ok {
+		close(done)
+		delete(w.pongs, ping)
 	}
 }
 

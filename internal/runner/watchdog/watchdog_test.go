@@ -263,6 +263,23 @@ func TestExtendingKeepsAnAttempt(t *testing.T) {
 	}
 }
 
+// TestSettleTellsOfWhatWasEnded: once Settle has returned, an attempt whose time
+// came was told of.
+func TestSettleTellsOfWhatWasEnded(t *testing.T) {
+	t.Parallel()
+	var killed told
+	w := newWatchdog(t, &killed)
+	g := sleeper(t, 7)
+	w.Guard(7, 1, g.Handle(), time.Now().Add(200*time.Millisecond))
+	eventually(t, "it is ended", func() bool { return !alive(t, g) })
+	w.Settle()
+	if got := killed.list(); len(got) != 1 || got[0] != 7 {
+		t.Errorf("told of %v, want 7", got)
+	}
+	w.Stop()
+	w.Settle() // of one that is gone, nothing is to be waited for
+}
+
 func TestReleasedAttemptIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	var killed told

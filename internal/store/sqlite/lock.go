@@ -2,16 +2,34 @@ package sqlite
 
 import (
 	"errors"
+	"os"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/filelock"
 )
 
-// takeLock locks path.lock, at once or with a Conflict that names the holder:
-// the proof that one process at a time has the store open for writing.
+// lockTries and lockPause bound how long a lock is tried for. A process that
+// has let go may be held by its own child for a moment: one that was forked and
+// has not run its program yet has all files still.
+const (
+	lockTries = 10
+	lockPause = 50 * time.Millisecond
+)
+
+// takeLock locks path.lock, almost at once or with a Conflict that names the
+// holder: the proof that one process at a time has the store open for writing.
 func takeLock(path string) (*filelock.Lock, error) {
 	name := path + ".lock"
 	l, err := filelock.Take(name)
+	for try := 1; try < lockTries; try++ {
+		held, ok := errors.AsType[*filelock.HeldError](err)
+		if !ok || held.PID > 0 && held.PID != os.Getpid() { // who has it says so: a server at work
+			break
+		}
+		time.Sleep(lockPause)
+		l, err = filelock.Take(name)
+	}
 	if held, ok := errors.AsType[*filelock.HeldError](err); ok {
 		who := ""
 		if held.PID > 0 {
