@@ -123,7 +123,7 @@ func (c *rig) hold(at, end int, trouble func()) {
 	some(150)
 	c.moment(500 * time.Millisecond)
 	trouble()
-	s.until("asks are accepted while a window is open", func() bool { return len(c.pending()) == 0 })
+	c.long("asks are accepted while a window is open", func() bool { return len(c.pending()) == 0 })
 	c.moment(500 * time.Millisecond)
 	q.to = boottime()
 	c.quiet = append(c.quiet, q)
