@@ -25,7 +25,11 @@ const (
 // chain is the one that this process writes.
 type chain struct {
 	number int64
-	sums   *bellhop.AuditChain // the writer's alone
+	sums   *bellhop.AuditChain // the writer's alone, as is the rest
+
+	// The last record that is known to be committed.
+	seq int64
+	sum bellhop.AuditSum
 }
 
 // auditEnd is what the writer remembers of the audit.
@@ -56,8 +60,15 @@ func (t *tx) recallAudit(of *chain) error {
 		return err
 	}
 	id, data, err := t.c.lastPage(context.Background(), of.number)
-	t.audit = auditEnd{of: of, end: trail.NewEnd(of.number, of.sums, id, data), pace: p}
-	return err
+	if err != nil {
+		return err
+	}
+	end := trail.NewEnd(of.number, of.sums, id, data)
+	if has, _ := end.Last(); end.Resume(of.seq, of.sum) {
+		t.db.log.Error("records of the audit are not in the store any more", "from", has+1, "to", of.seq)
+	}
+	t.audit = auditEnd{of: of, end: end, pace: p}
+	return nil
 }
 
 // lastPage returns the last page of a chain, nil when there is none.
@@ -115,6 +126,9 @@ func (t *tx) writeAudit() error {
 			return err
 		}
 	}
+	of := t.audit.of
+	seq, sum := t.audit.end.Last()
+	t.after(func() { of.seq, of.sum = seq, sum })
 	return nil
 }
 

@@ -77,6 +77,23 @@ func TestWhoeverWritesInTheFileIsFound(t *testing.T) {
 	}
 }
 
+// TestATrailThatIsCutUnderALiveServerHasAGap: the server does not go on where
+// the rest ends, also when it reads the end anew.
+func TestATrailThatIsCutUnderALiveServerHasAGap(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := withJob(t, path)
+	must(t, s.Audit.Begin(ctx, "one", auditKey(), time.Now()))
+	for range 3 {
+		must(t, s.Audit.Append(ctx, []bellhop.AuditRecord{{Action: "run"}}))
+	}
+	execSQL(t, path, `DELETE FROM audit WHERE id > 1 << 40 | 2`)
+	sqlite.Undone(s, bellhop.ClaimRequest{}, nil)
+	must(t, s.Audit.Append(ctx, []bellhop.AuditRecord{{Action: "run"}}))
+	if _, faults := verify(t, s); len(faults) != 1 || faults[0].Seq != 5 || !strings.HasPrefix(faults[0].What, "records 3 to 4 were removed") {
+		t.Errorf("faults are %+v", faults)
+	}
+}
+
 // TestTheAuditIsReadWithoutAServer, by a reader beside it.
 func TestTheAuditIsReadWithoutAServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")

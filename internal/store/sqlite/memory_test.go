@@ -22,6 +22,8 @@ type random struct {
 	runs  []bellhop.ClaimedRun
 	bad   bool // some calls are to fail half-way
 	fails int
+
+	recorded int // submissions with a record of the audit that were written
 }
 
 func (r *random) submission() bellhop.Submission {
@@ -78,6 +80,11 @@ func (r *random) step() {
 		r.spoil(&subs[2])
 		_, err := q.Submit(ctx, subs)
 		r.did(err)
+		for i := range subs {
+			if err == nil && subs[i].Audit != nil {
+				r.recorded++
+			}
+		}
 	case 3, 4:
 		if r.bad && r.r.IntN(3) == 0 {
 			sqlite.Undone(r.s, bellhop.ClaimRequest{N: 3, Now: r.now}, r.runs)
@@ -165,8 +172,8 @@ func TestMemoryIsWhatTheFileHas(t *testing.T) {
 			if r.bad && r.fails < 5 {
 				t.Errorf("only %d calls failed: this test shows little", r.fails)
 			}
-			if n, faults := verify(t, r.s); len(faults) > 0 || n < 50 {
-				t.Errorf("the audit has %d records and the faults %+v", n, faults)
+			if n, faults := verify(t, r.s); len(faults) > 0 || n != 1+r.recorded || n < 50 {
+				t.Errorf("the audit has %d records, want %d, and the faults %+v", n, 1+r.recorded, faults)
 			}
 		})
 	}

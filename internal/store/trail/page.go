@@ -1,4 +1,4 @@
-// Package trail is the form in which the SQLite store keeps the audit: pages of
+// Package trail is the form in which both stores keep the audit: pages of
 // records that were written in one transaction, with what each page is found
 // by. A row and its indexes cost SQLite as much as half a submission; shared
 // by all who submit at once, they cost next to nothing.
@@ -89,6 +89,7 @@ type End struct {
 
 	page   Page // Data is nil when it is empty
 	count  int
+	room   int   // for the next page: a little more than the last one took
 	former found // of the last record
 	seen   map[found]bool
 	runs   map[int64]bool // beyond the band
@@ -97,7 +98,7 @@ type End struct {
 // NewEnd returns the end of the chain with that number, of whose last page the
 // id and the data are given; nil: there is none yet.
 func NewEnd(number int64, sums *bellhop.AuditChain, id int64, data []byte) *End {
-	e := &End{number: number, sums: sums, seen: map[found]bool{}, runs: map[int64]bool{}}
+	e := &End{number: number, sums: sums, seen: map[found]bool{}, runs: map[int64]bool{}, room: 512}
 	if data == nil {
 		return e
 	}
@@ -106,6 +107,16 @@ func NewEnd(number int64, sums *bellhop.AuditChain, id int64, data []byte) *End 
 	e.seq = last.Seq
 	e.last, _ = bellhop.ParseAuditSum(last.Hash) // behind what is damaged, the chain does not verify anyway
 	return e
+}
+
+// Resume sets the end to a record that is known to have been written, though
+// the chain that was read ends before it: what is gone is to leave a gap, not
+// to be written over.
+func (e *End) Resume(seq int64, sum bellhop.AuditSum) (gone bool) {
+	if gone = e.seq < seq; gone {
+		e.seq, e.last = seq, sum
+	}
+	return gone
 }
 
 // Last returns the number of the last record, and its hash.
@@ -117,7 +128,7 @@ func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
 	e.seq++
 	p := &e.page
 	if p.Data == nil {
-		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Early: r.At, Data: append(make([]byte, 0, 4096), e.last[:]...)}
+		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Early: r.At, Data: append(make([]byte, 0, e.room), e.last[:]...)}
 	}
 	e.last = e.sums.Sum(e.last, e.seq, run, r.packed)
 	b := binary.AppendUvarint(p.Data, uint64(run))
@@ -151,7 +162,7 @@ func (e *End) Take() *Page {
 		keys[runKey(run)] = true
 	}
 	p.Keys = slices.Sorted(maps.Keys(keys))
-	e.page, e.count = Page{}, 0
+	e.page, e.count, e.room = Page{}, 0, len(p.Data)*5/4
 	clear(e.seen)
 	clear(e.runs)
 	return &p
