@@ -190,7 +190,7 @@ func (s *Server) startReporter(ctx context.Context) error {
 		r.channels.instead(destinations, s.opt.Config.Chats)
 	}
 	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log,
-		Mask: s.seals.hidden.Text})
+		Instead: s.engine.Instead, Mask: s.seals.hidden.Text})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
 	return s.reporter.Start(ctx)
 }
