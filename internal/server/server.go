@@ -157,6 +157,11 @@ func (s *Server) listen(ctx context.Context, cfg *Loaded) (lines []Line, err err
 		if lines, err = s.startChats(ctx, cfg); err != nil {
 			return nil, err
 		}
+		web, err := s.startWeb(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, web...)
 	}
 	s.socket = SocketPath(cfg.Home)
 	if err := s.control(s.socket, person); err != nil {
