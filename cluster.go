@@ -9,6 +9,10 @@ import (
 // expiring, forgetting. All of it may be done twice without harm.
 const RoleKeeper = "keeper"
 
+// RoleClock is the role of the one server that asks for what schedules want: one
+// whose configuration is the newest. Two that do it do no harm.
+const RoleClock = "clock"
+
 // Activation says which configuration a server made the active one.
 type Activation struct {
 	Digest string    `json:"digest"`

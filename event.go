@@ -25,18 +25,18 @@ type Event struct {
 
 // Person is who a source says is speaking.
 type Person struct {
-	Identity string // ssh:alice, local:root; begins with the source's name
-	Name     string // the principal's name as the proof gives it; "" = the identity
+	Identity string `json:"identity"`       // ssh:alice, local:root; begins with the source's name
+	Name     string `json:"name,omitempty"` // the principal's name as the proof gives it; "" = the identity
 	// Listed says that the proof is one that this installation itself lists: a
 	// key in authorized_keys, the owner of the control socket.
-	Listed bool
+	Listed bool `json:"listed,omitempty"`
 	// Outside says that the source knows this to be nobody of the house: a
 	// guest, a bot, a member of another organisation, a deactivated account.
 	// Such a person is never internal and in no group.
-	Outside bool
+	Outside bool `json:"outside,omitempty"`
 	// Channel is where they speak, by its id; "" = in no channel (a direct
 	// message, a connection).
-	Channel string
+	Channel string `json:"channel,omitempty"`
 }
 
 // Source returns the name of the source that knows the person.
@@ -77,6 +77,10 @@ const (
 	ActionResume       Action = "resume"       // what is paused, or one by its number
 	ActionSuppressions Action = "suppressions" // windows and pauses
 
+	ActionSchedules  Action = "schedules"  // what happens by the clock
+	ActionLater      Action = "later"      // a line, at a time
+	ActionUnschedule Action = "unschedule" // what was to be asked for later
+
 	ActionApprove Action = "approve" // a held run
 	ActionDeny    Action = "deny"    // a held run
 )
@@ -99,13 +103,14 @@ type Invocation struct {
 	Priority *int          // nil = the job's
 	Running  bool          // ActionCancel: running ones too
 	Run      RunID         // ActionCancelRun, ActionRetry, ActionLogs, ActionWhy
-	From     string        // ActionSuppress: as it was written; "" = now
+	From     string        // ActionSuppress: as it was written; "" = now. ActionLater: when
 	Until    string        // ActionSuppress: as it was written
 	Hold     int64         // ActionUnsuppress, ActionResume: the number of one; 0 = all of the job or service
 	Mine     bool          // ActionRuns: only one's own
 	Reason   string        // ActionDeny, ActionApprove: as it was said
 	Digest   string        // ActionApprove, ActionDeny: of what is decided of (ApprovalDigest); "" = whatever the run is
-	Text     string        // ActionWhy without Run: what would be asked
+	Text     string        // ActionWhy without Run, ActionLater: what would be asked
+	Later    string        // ActionUnschedule: Later.ID
 	As       string        // ActionWhy with Text: for whom; "" = who asks
 	Confirm  Confirm       // ActionRun: what is asked back before
 	Person   Person
@@ -145,8 +150,16 @@ type Answer struct {
 	Text      string         // ActionHelp, ActionWhoami
 	Holds     []Hold         // ActionSuppress, ActionPause: what was made; ActionUnsuppress, ActionResume: what was ended; ActionSuppressions: all
 	Why       *Run           // ActionWhy: with its Wait
+	Schedules *Schedules     // ActionSchedules
+	Later     *Later         // ActionLater: what was written down; ActionUnschedule: what was taken back
 	Decided   *Run           // ActionApprove, ActionDeny: the run as it stands then
 	Question  *Question      // what is asked back; nothing was done yet
+}
+
+// Schedules is what happens by the clock.
+type Schedules struct {
+	States []ScheduleState `json:"schedules"`
+	Later  []Later         `json:"later"`
 }
 
 // Accepted says that a run is written down.

@@ -249,6 +249,7 @@ type Service struct {
 	NoPrefix      bool     // prefix: none
 	Jobs          []Job
 	Entries       []Entry
+	Schedules     []Schedule
 	Pos           Position
 }
 

@@ -41,6 +41,10 @@ func (s Style) AnswerText(a bellhop.Answer) string {
 		return s.RunsTable(a.Runs)
 	case a.Why != nil:
 		return s.WhyText(*a.Why)
+	case a.Schedules != nil:
+		return s.SchedulesText(*a.Schedules)
+	case a.Later != nil:
+		return s.laterText(a.Action, *a.Later)
 	case holdAction(a.Action):
 		return s.HoldsText(a.Action, a.Holds)
 	default:

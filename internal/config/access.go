@@ -347,19 +347,22 @@ func (b *builder) approve(raw approveRaw, job *bellhop.Job, fetched bool) *bellh
 }
 
 // notify checks an address: a person, or a place of a chat.
-func (b *builder) notify(n text) bool {
+func (b *builder) notify(n text) bool { return b.place("notify", n) }
+
+// place is notify for another key.
+func (b *builder) place(key string, n text) bool {
 	source, place, ok := strings.Cut(n.val, ":")
 	switch err := bellhop.CheckName("person", n.val); {
 	case ok && slices.Contains(b.known.places, source) && place != "":
 		return true
 	case ok && slices.Contains(b.known.chats, source):
-		b.fault(n.at, "notify: %s is no place: what is said over %s ends with its connection; write a person's name, who finds it at the next one", shorten(n.val), source)
+		b.fault(n.at, key+": %s is no place: what is said over %s ends with its connection; write a person's name, who finds it at the next one", shorten(n.val), source)
 	case ok:
-		b.fault(n.at, "notify: %s is no place of a chat of this file; write CHAT:CHANNEL, such as slack:C0123 or slack:#ops, or a person's name", shorten(n.val))
+		b.fault(n.at, key+": %s is no place of a chat of this file; write CHAT:CHANNEL, such as slack:C0123 or slack:#ops, or a person's name", shorten(n.val))
 	case err != nil:
-		b.fault(n.at, "notify: %v", err)
+		b.fault(n.at, key+": %v", err)
 	case b.known.peopled && !slices.Contains(b.known.people, n.val):
-		b.fault(n.at, "notify: nobody in people: is called %s%s", shorten(n.val), b.didYouMean(n.val, b.known.people))
+		b.fault(n.at, key+": nobody in people: is called %s%s", shorten(n.val), b.didYouMean(n.val, b.known.people))
 	default:
 		return true
 	}

@@ -38,6 +38,8 @@ type Options struct {
 	// Times, unless nil, says whether the texts of a window's ends can be
 	// read; "" = that end is not fixed.
 	Times func(from, until string) error
+	// Cron, unless nil, says what is wrong with the expression of a schedule.
+	Cron func(text string) error
 }
 
 // Config is a checked configuration, defaults filled in. Every path in it is

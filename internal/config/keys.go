@@ -30,9 +30,9 @@ func unknownKey(key string, fields []field, c *scope) string {
 // planned reports whether key is one that the design announces.
 func planned(key string) bool {
 	switch key {
-	case "schedules", "webhooks", "brokers", "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
-		"report_to", "result", "steps",
-		"labels", "function", "container", "process", "plugin", "node", "when", "missed", "overlap":
+	case "webhooks", "brokers", "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
+		"result", "steps",
+		"labels", "function", "container", "process", "plugin", "node", "when":
 		return true
 	}
 	return false

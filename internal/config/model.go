@@ -77,14 +77,16 @@ type chatRaw struct {
 
 type serviceRaw struct {
 	at
-	Description text             `yaml:"description" mode:"plain" doc:"One line for help."`
-	Restricted  flag             `yaml:"restricted" def:"false" doc:"Only internal people may use it: those in people:, or without that section those whose key is listed."`
-	Allow       list[ruleRaw]    `yaml:"allow" item:"rule" doc:"Instead of restricted: rules of who may use it. The first that matches decides."`
-	Prefix      text             `yaml:"prefix" enum:"none" doc:"none: commands are said without the service's name."`
-	Dir         text             `yaml:"dir" doc:"Where jobs run. Default: workspace/SERVICE."`
-	Env         dict[envRaw]     `yaml:"env" item:"variable" doc:"Environment variables for all jobs."`
-	Jobs        dict[jobRaw]     `yaml:"jobs" item:"job" doc:"Work that can be done."`
-	Commands    list[commandRaw] `yaml:"commands" item:"command" doc:"What people say, and the job it asks for."`
+	Description text              `yaml:"description" mode:"plain" doc:"One line for help."`
+	Restricted  flag              `yaml:"restricted" def:"false" doc:"Only internal people may use it: those in people:, or without that section those whose key is listed."`
+	Allow       list[ruleRaw]     `yaml:"allow" item:"rule" doc:"Instead of restricted: rules of who may use it. The first that matches decides."`
+	Prefix      text              `yaml:"prefix" enum:"none" doc:"none: commands are said without the service's name."`
+	Dir         text              `yaml:"dir" doc:"Where jobs run. Default: workspace/SERVICE."`
+	Env         dict[envRaw]      `yaml:"env" item:"variable" doc:"Environment variables for all jobs."`
+	Jobs        dict[jobRaw]      `yaml:"jobs" item:"job" doc:"Work that can be done."`
+	Commands    list[commandRaw]  `yaml:"commands" item:"command" doc:"What people say, and the job it asks for."`
+	Schedules   list[scheduleRaw] `yaml:"schedules" item:"schedule" doc:"What is asked for by the clock."`
+	ReportTo    text              `yaml:"report_to" doc:"Who is told of runs that nobody asked for, such as those of schedules: a person's name, or a place of a chat such as slack:#ops."`
 }
 
 type jobRaw struct {
@@ -182,6 +184,7 @@ type commandRaw struct {
 // The key that is meant when a text stands in the mapping's place.
 func (*jobRaw) shorthand(string) string       { return "run" }
 func (*commandRaw) shorthand(string) string   { return "command" }
+func (*scheduleRaw) shorthand(string) string  { return "cron" }
 func (*followRaw) shorthand(string) string    { return "job" }
 func (*onFailureRaw) shorthand(string) string { return "job" }
 func (*paramRaw) shorthand(s string) string {

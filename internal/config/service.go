@@ -59,6 +59,10 @@ func (b *builder) service(e entry[serviceRaw], cat *bellhop.Catalog) (bellhop.Se
 		s.Entries = append(s.Entries, en)
 		where.commands = append(where.commands, at{}.extent(c.at))
 	}
+	if raw.ReportTo.good() && !b.place("report_to", raw.ReportTo) {
+		raw.ReportTo.val = ""
+	}
+	b.schedules(&s, raw, good)
 	b.spans = append(b.spans, where)
 	return s, nil
 }

@@ -21,6 +21,7 @@ type builder struct {
 	// harmless holds faults that leave the rest of their command as it is.
 	harmless map[bellhop.Position]bool
 	known    known // what rules may name
+	zone     *time.Location
 }
 
 // config returns an error only when a compiler is missing, a fault of the
@@ -51,6 +52,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 	if raw.Grace.good() {
 		cfg.Grace = raw.Grace.val
 	}
+	b.zone = cfg.Location
 	for _, e := range raw.Services.items {
 		s, err := b.service(e, cfg.Catalog)
 		if err != nil {

@@ -201,6 +201,9 @@ func (b *builder) slackChannels(chats []Chat, services []bellhop.Service) {
 			}
 		}
 		for _, s := range services {
+			for _, sc := range s.Schedules {
+				note([]string{sc.ReportTo})
+			}
 			for _, j := range s.Jobs {
 				note(j.OnFailure.Notify)
 				if j.Approve != nil {

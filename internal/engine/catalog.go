@@ -22,6 +22,8 @@ type catalog struct {
 	entries  map[jobName]*bellhop.Entry // by the names of service and entry
 	people   map[string]*bellhop.Member // by identity
 	ruled    map[string]bool            // services of which a job or a command has rules
+
+	schedules map[string][]*bellhop.Schedule // by service
 }
 
 type jobName struct{ service, job string }
@@ -43,6 +45,7 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 	c := &catalog{
 		Catalog: cat, services: make(map[string]*bellhop.Service), jobs: make(map[jobName]*offer),
 		entries: make(map[jobName]*bellhop.Entry), people: make(map[string]*bellhop.Member), ruled: make(map[string]bool),
+		schedules: make(map[string][]*bellhop.Schedule),
 	}
 	for i := range cat.Access.People {
 		m := &cat.Access.People[i]
@@ -53,6 +56,9 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 	for i := range cat.Services {
 		s := &cat.Services[i]
 		c.services[s.Name] = s
+		for j := range s.Schedules {
+			c.schedules[s.Name] = append(c.schedules[s.Name], &s.Schedules[j])
+		}
 		for j := range s.Jobs {
 			job := &s.Jobs[j]
 			o := &offer{job: job, title: s.Name + " " + job.Name, lane: s.Name + "/" + job.Name, digest: job.Digest()}

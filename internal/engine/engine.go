@@ -69,6 +69,7 @@ type Engine struct {
 	works   works
 	holds   holdCache
 	leading atomic.Bool // this server is the keeper
+	ticking atomic.Bool // it has the clock's role
 	swept   cursors
 
 	stop    context.CancelFunc
@@ -204,6 +205,7 @@ func (e *Engine) Stop() {
 	e.stop()
 	e.stopped.Wait()
 	e.leading.Store(false)
+	e.ticking.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := e.store.Cluster.Beat(ctx, e.server, 0); err != nil {

@@ -29,6 +29,9 @@ type request struct {
 // its groups is looked at again with what it says now.
 func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) bellhop.Decision {
 	cat := e.active.Load()
+	if d, ok := cat.ofClock(who, r); ok {
+		return d
+	}
 	g := &groups{e: e, ctx: ctx, who: who}
 	d := cat.decide(g, r)
 	if d.Allowed || !g.asked || r.maybe || r.many {
@@ -39,6 +42,23 @@ func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) b
 		d.Reason += ". Its rules name a group of a chat that can't be asked just now; ask again later"
 	}
 	return d
+}
+
+// ofClock is for what a schedule asks for: exactly its job. ok is false for any
+// other principal. (No chat may have the source's name.)
+func (c *catalog) ofClock(who bellhop.Principal, r request) (d bellhop.Decision, ok bool) {
+	if who.Source() != bellhop.SourceSchedule {
+		return d, false
+	}
+	name := who.Identity
+	for _, s := range c.schedules[r.service] {
+		if s.Principal() == name && s.Job == r.job {
+			return bellhop.Decision{Allowed: true, Rule: "schedule " + r.service + " " + s.Name, Pos: s.Pos}, true
+		}
+	}
+	return bellhop.Decision{
+		Rule: "a schedule asks for its own job alone", Reason: fmt.Sprintf("%s %s is not for %s: no such schedule asks for it", r.service, r.job, name),
+	}, true
 }
 
 func (c *catalog) decide(g *groups, r request) bellhop.Decision {

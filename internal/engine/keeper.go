@@ -38,8 +38,36 @@ func (e *Engine) lead(ctx context.Context) error {
 	if err == nil && e.leading.Swap(leading) != leading {
 		e.log.Debug("the keeper's role", "server", e.server, "mine", leading)
 	}
+	if err == nil {
+		err = e.leadClock(ctx)
+	}
 	return err
 }
+
+// leadClock takes or keeps the clock's role as long as this server's
+// configuration is the newest one, and gives it up otherwise.
+func (e *Engine) leadClock(ctx context.Context) error {
+	newest, err := e.store.Cluster.Activated(ctx)
+	if err != nil {
+		return err
+	}
+	ttl := beatFor
+	if newest.Digest != e.active.Load().Digest {
+		if !e.ticking.Swap(false) {
+			return nil
+		}
+		ttl = time.Millisecond
+	}
+	mine, err := e.store.Cluster.Lead(ctx, bellhop.RoleClock, e.server, ttl)
+	if err == nil {
+		e.ticking.Store(mine && ttl == beatFor)
+	}
+	return err
+}
+
+// Ticking reports whether this server is the one that asks for what schedules
+// want.
+func (e *Engine) Ticking() bool { return e.ticking.Load() && e.only.Load() == nil }
 
 // expireLoop gives up runs whose deadline passes: then, or when nobody was told
 // of it at most one poll later.

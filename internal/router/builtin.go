@@ -32,6 +32,9 @@ const (
 	takesChanges = "changes"
 	takesReason  = "reason"
 	takesDigest  = "digest"
+	takesTime    = "time"
+	takesLine    = "line"
+	takesLater   = "later"
 )
 
 // The ways to suppress, as they are shown.
@@ -78,6 +81,10 @@ func builtinCommands() []builtinCommand {
 		{"unsuppress [service]", unsuppress, "ends what is suppressed", builtin{action: bellhop.ActionUnsuppress}},
 		{"unsuppress [service]", "unsuppress NUMBER", "ends one of the suppressions", builtin{action: bellhop.ActionUnsuppress}},
 		{"unsuppress [service] [job]", unsuppress, "", builtin{action: bellhop.ActionUnsuppress}},
+		{"schedules", "schedules", "what happens by the clock, and what is asked for later", builtin{action: bellhop.ActionSchedules}},
+		{"at [time] [line]", "at TIME SERVICE COMMAND", "asks for this at a time", builtin{action: bellhop.ActionLater}},
+		{"in [time] [line]", "in 20m SERVICE COMMAND", "asks for this after a while", builtin{action: bellhop.ActionLater}},
+		{"unschedule [later]", "unschedule ID", "takes back what was to be asked for later", builtin{action: bellhop.ActionUnschedule}},
 		{"whoami", "whoami", "who you are to Bellhop", builtin{action: bellhop.ActionWhoami}},
 	}
 }
@@ -139,6 +146,14 @@ func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Val
 		inv.Reason, err = reason(v.Text)
 	case takesDigest:
 		inv.Digest = v.Text
+	case takesTime:
+		inv.From, err = timeText(name, v)
+	case takesLine:
+		inv.Text = v.Text
+	case takesLater:
+		if inv.Later = v.Text; len(inv.Later) > maxLaterID {
+			err = bellhop.Errorf(bellhop.NotFound, "nothing called %s is to be asked for later; `schedules` lists what is", echo(v.Text))
+		}
 	case takesService:
 		if takesNumber(inv.Action) && isNumber(v.Text) {
 			inv.Hold, err = holdNumber(inv.Action, v.Text)
@@ -189,6 +204,9 @@ func withoutWith(run bellhop.RunID, words []string) error {
 	}
 	return bellhop.Errorf(bellhop.Invalid, "other arguments stand behind `with`: write %s", echo(line))
 }
+
+// maxLaterID bounds what somebody may call a thing that is asked for later.
+const maxLaterID = 40
 
 // maxReason bounds the reason of a denial, in bytes.
 const maxReason = 1000

@@ -36,6 +36,10 @@ Everywhere:
   suppressions                       what is suppressed or paused
   unsuppress SERVICE [JOB]           ends what is suppressed
   unsuppress NUMBER                  ends one of the suppressions
+  schedules                          what happens by the clock, and what is asked for later
+  at TIME SERVICE COMMAND            asks for this at a time
+  in 20m SERVICE COMMAND             asks for this after a while
+  unschedule ID                      takes back what was to be asked for later
   whoami                             who you are to Bellhop
 
 To see what a service can do: help SERVICE, or just its name
@@ -190,8 +194,8 @@ func TestComplete(t *testing.T) {
 		may        router.May
 		want       []string
 	}{
-		{"nothing", "", nil, []string{"approve", "cancel", "deny", "deploys", "example", "help", "inventory", "logs", "pause", "ping", "resume", "retry", "runs", "servers", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
-		{"what one may", "", func(s string, _ *bellhop.Entry) bool { return s == "example" }, []string{"approve", "cancel", "deny", "example", "help", "logs", "pause", "resume", "retry", "runs", "status", "suppress", "suppressions", "unsuppress", "whoami", "why"}},
+		{"nothing", "", nil, []string{"approve", "at", "cancel", "deny", "deploys", "example", "help", "in", "inventory", "logs", "pause", "ping", "resume", "retry", "runs", "schedules", "servers", "status", "suppress", "suppressions", "unschedule", "unsuppress", "whoami", "why"}},
+		{"what one may", "", func(s string, _ *bellhop.Entry) bool { return s == "example" }, []string{"approve", "at", "cancel", "deny", "example", "help", "in", "logs", "pause", "resume", "retry", "runs", "schedules", "status", "suppress", "suppressions", "unschedule", "unsuppress", "whoami", "why"}},
 		{"a beginning", "EX", nil, []string{"example"}},
 		{"several", "re", nil, []string{"resume", "retry"}},
 		{"commands", "example ", nil, []string{"do", "greet", "help", "say"}},

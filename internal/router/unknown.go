@@ -89,6 +89,12 @@ func missingBuiltin(lf *leaf, name string) error {
 	switch name {
 	case takesService:
 		question, more = "which service?", "; `help` lists them"
+	case takesTime:
+		question, more = "when?", "; a time is 17:30, a date, or 2h"
+	case takesLine:
+		question, more = "what?", ""
+	case takesLater:
+		question, more = "which one?", "; `schedules` lists them with their ids"
 	case takesFrom:
 		question, more = "from when?", ""
 	case takesJob, takesUntil: // a job may be left out, the end may not

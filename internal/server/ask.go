@@ -89,9 +89,14 @@ func (s *Server) carryOut(ctx context.Context, ev bellhop.Event, inv bellhop.Inv
 		return bellhop.Answer{Action: inv.Action, Text: s.table.Load().Help(inv.Service, s.may(ctx, ev.Person))}, nil
 	case inv.Action == bellhop.ActionWhy && inv.Run == 0:
 		return s.explain(ctx, ev.Person, inv)
+	case inv.Action == bellhop.ActionSchedules:
+		return s.clocked(ctx, ev, inv)
 	}
 	if makes(inv.Action) && ev.Key == "" { // which only a caller of the HTTP API can forget, who knows it by this name
 		return bellhop.Answer{}, bellhop.Errorf(bellhop.Invalid, "the header Idempotency-Key is missing; send a value of your own, and the same when you send the request again")
+	}
+	if inv.Action == bellhop.ActionLater || inv.Action == bellhop.ActionUnschedule {
+		return s.clocked(ctx, ev, inv)
 	}
 	if ev.Key != "" {
 		inv.Key = ev.Key + "/" + inv.Entry
@@ -104,7 +109,8 @@ func (s *Server) carryOut(ctx context.Context, ev bellhop.Event, inv bellhop.Inv
 func makes(a bellhop.Action) bool {
 	switch a {
 	case bellhop.ActionRun, bellhop.ActionRetry, bellhop.ActionCancel, bellhop.ActionCancelRun, bellhop.ActionApprove, bellhop.ActionDeny,
-		bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume:
+		bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume,
+		bellhop.ActionLater, bellhop.ActionUnschedule:
 		return true
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/executor/shell"
 	"github.com/bellhop-io/bellhop/internal/router"
+	"github.com/bellhop-io/bellhop/internal/schedule"
 )
 
 // Loaded is a configuration that was checked as a whole.
@@ -25,6 +26,10 @@ func Load(path string) (*Loaded, []bellhop.Fault, error) {
 			return faults
 		},
 		Times: engine.CheckTimes,
+		Cron: func(text string) error {
+			_, err := schedule.Parse(text)
+			return err
+		},
 	})
 	if err != nil || len(faults) > 0 {
 		return nil, faults, err

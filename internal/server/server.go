@@ -22,6 +22,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/router"
 	"github.com/bellhop-io/bellhop/internal/runner"
 	"github.com/bellhop-io/bellhop/internal/runner/watchdog"
+	"github.com/bellhop-io/bellhop/internal/schedule"
 	"github.com/bellhop-io/bellhop/internal/session"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 )
@@ -46,22 +47,23 @@ type Server struct {
 	clock bellhop.Clock
 	log   *slog.Logger
 
-	config   atomic.Pointer[Loaded]
-	table    atomic.Pointer[router.Router]
-	reloads  sync.Mutex   // one at a time
-	swap     sync.RWMutex // held while an ask is judged, so that all of it is by one configuration
-	name     string       // of this life of the server, among those of its store
-	started  time.Time
-	store    *bellhop.Store
-	mark     string // that processes of its runs carry for the store
-	bus      bellhop.Bus
-	engine   *engine.Engine
-	runner   *runner.Runner
-	reporter *reporter.Reporter
-	hub      *session.Hub
-	slacks   map[string]*slackchat.Chat // by name
-	seals    seals
-	socket   string
+	config    atomic.Pointer[Loaded]
+	table     atomic.Pointer[router.Router]
+	reloads   sync.Mutex   // one at a time
+	swap      sync.RWMutex // held while an ask is judged, so that all of it is by one configuration
+	name      string       // of this life of the server, among those of its store
+	started   time.Time
+	store     *bellhop.Store
+	mark      string // that processes of its runs carry for the store
+	bus       bellhop.Bus
+	engine    *engine.Engine
+	runner    *runner.Runner
+	reporter  *reporter.Reporter
+	hub       *session.Hub
+	slacks    map[string]*slackchat.Chat // by name
+	clockwork *schedule.Clockwork
+	seals     seals
+	socket    string
 
 	clients  counter // connections that take reports
 	stopping atomic.Bool
@@ -140,6 +142,9 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.makeRunner(ctx, cfg, ex); err != nil {
 		return nil, err
 	}
+	if err := s.startClock(ctx); err != nil {
+		return nil, err
+	}
 	if s.opt.rehearsal == nil || s.opt.rehearsal.opt.Listen {
 		if lines, err = s.listen(ctx, cfg); err != nil {
 			return nil, err
@@ -184,7 +189,7 @@ func (s *Server) onStop(fn func(context.Context)) { s.stops = append(s.stops, fn
 
 func (s *Server) startReporter(ctx context.Context) error {
 	s.hub = session.New(s.clock)
-	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub}
+	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub, bellhop.SourceSchedule: recordOnly{}}
 	for _, c := range s.opt.Config.Chats {
 		destinations[c.Name] = s.hub
 		if own := s.slacks[c.Name]; own != nil {
@@ -199,6 +204,11 @@ func (s *Server) startReporter(ctx context.Context) error {
 	s.onStop(func(context.Context) { s.reporter.Stop() })
 	return s.reporter.Start(ctx)
 }
+
+// recordOnly is where reports go that nobody is told: the run's record has all.
+type recordOnly struct{}
+
+func (recordOnly) Deliver(context.Context, bellhop.Report) (string, error) { return "", nil }
 
 func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor) error {
 	executors, guard := map[string]bellhop.Executor{"shell": ex}, runner.Guard(nil)

@@ -86,6 +86,7 @@ func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("POST /v1/pause", h.hold(bellhop.ActionPause))
 	h.handle("POST /v1/resume", h.hold(bellhop.ActionResume))
 	h.handle("GET /v1/suppressions", h.suppressions)
+	h.handle("GET /v1/schedules", h.schedules)
 	h.handle("GET /v1/status", h.status)
 	h.handle("GET /v1/complete", h.complete)
 	h.handle("GET /v1/reports", h.reports)

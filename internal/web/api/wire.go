@@ -142,12 +142,14 @@ type answer struct {
 	Why       *run                   `json:"why,omitempty"`
 	Decided   *run                   `json:"decided,omitempty"`
 	Question  *bellhop.Question      `json:"question,omitempty"`
+	Schedules *bellhop.Schedules     `json:"schedules,omitempty"`
+	Later     *bellhop.Later         `json:"later,omitempty"`
 }
 
 func toAnswer(a bellhop.Answer) answer {
 	out := answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: toStatus(a.Status), Runs: toRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds, Question: a.Question,
+		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Later: a.Later,
 	}
 	if a.Accepted != nil {
 		x := accepted(*a.Accepted)
@@ -167,7 +169,7 @@ func toAnswer(a bellhop.Answer) answer {
 func (a answer) back() bellhop.Answer {
 	out := bellhop.Answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: a.Status.back(), Runs: fromRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds, Question: a.Question,
+		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Later: a.Later,
 	}
 	if a.Accepted != nil {
 		x := bellhop.Accepted(*a.Accepted)
