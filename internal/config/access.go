@@ -352,7 +352,7 @@ func (b *builder) approve(raw approveRaw, job *bellhop.Job, fetched bool) *bellh
 // enough refuses an approval that so many can't give, where `people:` says who
 // can: whom a chat has in its groups is not known here.
 func (b *builder) enough(raw approveRaw, a *bellhop.Approve) {
-	var could []string
+	var could, unheard []string
 	for _, by := range a.By {
 		if strings.Contains(by, ":") || by == bellhop.GroupInternal && !b.known.peopled {
 			return
@@ -362,8 +362,11 @@ func (b *builder) enough(raw approveRaw, a *bellhop.Approve) {
 			return // faulty already
 		}
 		for _, m := range b.known.members {
-			is := m.Name == by || by == bellhop.GroupInternal || slices.Contains(m.Groups, by)
-			if is && len(m.Identities) > 0 && !slices.Contains(could, m.Name) {
+			switch is := m.Name == by || by == bellhop.GroupInternal || slices.Contains(m.Groups, by); {
+			case !is || slices.Contains(could, m.Name) || slices.Contains(unheard, m.Name):
+			case len(m.Identities) == 0:
+				unheard = append(unheard, m.Name)
+			default:
 				could = append(could, m.Name)
 			}
 		}
@@ -371,11 +374,15 @@ func (b *builder) enough(raw approveRaw, a *bellhop.Approve) {
 	if len(a.By) == 0 || len(could) >= a.Count {
 		return
 	}
+	why := ""
+	if len(unheard) > 0 {
+		why = fmt.Sprintf(", since people: does not say how a chat knows %s", strings.Join(unheard, ", "))
+	}
 	if len(could) == 0 {
-		b.fault(raw.By.at, "by: nobody could approve, since no chat knows whom it names; say in people: how one does, such as ssh: alice")
+		b.fault(raw.By.at, "by: nobody could approve%s; say it there, such as ssh: alice, or name others", why)
 		return
 	}
-	b.fault(raw.Count.at, "count: %d must approve, and only %d could (%s); name more of people: in by, or write count: %[2]d", a.Count, len(could), strings.Join(could, ", "))
+	b.fault(raw.Count.at, "count: %d must approve, and only %d could (%s)%s; name more of people: in by, or write count: %[2]d", a.Count, len(could), strings.Join(could, ", "), why)
 }
 
 // notify checks an address: a person, or a place of a chat.

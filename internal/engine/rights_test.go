@@ -88,6 +88,16 @@ func TestARunIsOpenToThoseWhoCouldHaveAskedForIt(t *testing.T) {
 	others := a.run(opsAda, ask("site", "deploy", "staging")).Run // which cy could have asked for
 	a.may(devCy, about(bellhop.ActionLogs, others), true)
 	a.may(devCy, about(bellhop.ActionCancelRun, others), true)
+
+	a.activate(func(cat *bellhop.Catalog) { // no command asks for production any more
+		fixedCatalog(cat)
+		cat.Services[0].Entries = cat.Services[0].Entries[1:]
+	})
+	with.Args = bellhop.Args{"env": bellhop.Text("production")}
+	a.may(devCy, with, false)
+	a.may(devCy, about(bellhop.ActionLogs, waiting), false)
+	a.may(opsAda, about(bellhop.ActionLogs, waiting), true) // who asked for it
+	a.may(opsBea, about(bellhop.ActionLogs, waiting), false)
 }
 
 // TestRunsOfWhatIsGone: nobody can say any more who may, so those may who asked,
