@@ -131,20 +131,15 @@ func startOnly(started, now *Loaded) (keys []string) {
 	return keys
 }
 
-// manage is nil when an admin wants something that no other record tells of;
-// it is recorded, as is a refusal.
-func (f front) manage(ctx context.Context, p bellhop.Person, action, detail string) error {
-	if err := f.s.engine.MayManage(ctx, p, action); err != nil {
-		return err
-	}
-	return f.s.engine.Record(ctx, &bellhop.AuditRecord{
-		At: f.s.clock.Now(), Action: action, Principal: f.s.engine.Identify(p).Principal(), Identity: p.Identity, Source: p.Source(), Allowed: true, Detail: detail,
-	})
-}
-
 // Backup copies the store to a new file.
 func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error {
-	if err := f.manage(ctx, p, "backup", path); err != nil {
+	if err := f.s.engine.MayManage(ctx, p, "backup"); err != nil {
+		return err
+	}
+	rec := &bellhop.AuditRecord{
+		At: f.s.clock.Now(), Action: "backup", Principal: f.s.engine.Identify(p).Principal(), Identity: p.Identity, Source: p.Source(), Allowed: true, Detail: path,
+	}
+	if err := f.s.engine.Record(ctx, rec); err != nil {
 		return err
 	}
 	if !filepath.IsAbs(path) {
@@ -156,7 +151,7 @@ func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error 
 // Handover makes an `ask` that serves itself claim no more and leave when what
 // it runs has ended.
 func (f front) Handover(ctx context.Context, p bellhop.Person) (api.Server, error) {
-	if err := f.manage(ctx, p, "handover", ""); err != nil {
+	if err := f.s.engine.MayManage(ctx, p, "handover"); err != nil {
 		return api.Server{}, err
 	}
 	if !f.s.opt.Solo {

@@ -103,12 +103,6 @@ func TestWhatIsForAdminsIsRecorded(t *testing.T) {
 	if rec := last(); rec.Action != "backup" || !rec.Allowed || !strings.HasPrefix(rec.Identity, "local:") || rec.Detail != path {
 		t.Errorf("after a backup the trail ends with %+v", rec)
 	}
-	if _, err := owner.Handover(t.Context()); bellhop.CodeOf(err) != bellhop.Conflict {
-		t.Errorf("a server makes way: %v", err)
-	}
-	if rec := last(); rec.Action != "handover" || !rec.Allowed {
-		t.Errorf("after a handover the trail ends with %+v", rec)
-	}
 }
 
 // TestAServerThatStopsTakesNothingOn: what would make a run is refused by
