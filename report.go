@@ -16,6 +16,9 @@ const (
 	// tells approvers and askers of the decision. Run.Approval has both.
 	ReportApproval ReportKind = "approval"
 	ReportDecided  ReportKind = "decided"
+	// ReportUntold tells somebody else that a report was given up: Ask.Note
+	// says whose, and why.
+	ReportUntold ReportKind = "untold"
 )
 
 // Report is what is told to an origin. The adapter renders it; the output

@@ -145,6 +145,8 @@ type Ask struct {
 	Origin    Origin    `json:"origin"`
 	At        time.Time `json:"at"`
 	Withdrawn bool      `json:"withdrawn,omitempty"`
+	// Note is what somebody who did not ask is told of besides (ReportUntold).
+	Note string `json:"note,omitempty"`
 }
 
 // Origin is a return address.

@@ -311,6 +311,9 @@ type Settlement struct {
 	Ref   string // the destination's reference
 	Error string // why it was not delivered
 	Now   time.Time
+	// Tell are those who are told, by a ReportUntold each and in the same
+	// change, that a report was given up.
+	Tell []Ask
 }
 
 // DueRequest asks for reports to deliver.

@@ -41,6 +41,8 @@ func WriteOutcome(ctx context.Context, to Outlets, d Desk, r bellhop.Report, sho
 		return say(to.Out, to.Style.ApprovalText(r.Run))
 	case bellhop.ReportDecided:
 		return say(to.Notes, to.Style.DecidedText(r.Run))
+	case bellhop.ReportUntold:
+		return say(to.Failures, to.Style.untoldText(r))
 	}
 	if text := to.Style.SignedText(r.Run); text != "" {
 		if err := say(to.Notes, text); err != nil {
@@ -74,7 +76,8 @@ func WriteOutcome(ctx context.Context, to Outlets, d Desk, r bellhop.Report, sho
 // WriteAway tells a report that nobody has read. Unlike one that was waited
 // for, it says which run it is of and when that ended.
 func WriteAway(ctx context.Context, to Outlets, d Desk, r bellhop.Report) error {
-	if r.Kind == bellhop.ReportApproval || r.Kind == bellhop.ReportDecided {
+	switch r.Kind {
+	case bellhop.ReportApproval, bellhop.ReportDecided, bellhop.ReportUntold:
 		return WriteOutcome(ctx, to, d, r, Shown{})
 	}
 	s := to.Style
@@ -92,6 +95,12 @@ func WriteAway(ctx context.Context, to Outlets, d Desk, r bellhop.Report) error 
 		return nil // the heading has said it all
 	}
 	return WriteOutcome(ctx, to, d, r, Shown{named: true})
+}
+
+// untoldText says that somebody else could not be told of a run.
+func (s Style) untoldText(r bellhop.Report) string {
+	return s.paint(red, fmt.Sprintf("%s %s %s, but %s", r.Run.ID, jobName(r.Run), stateWord(r.Run.State), Clean(r.Ask.Note))) +
+		fmt.Sprintf("\nto read its output: %slogs %s", s.Command, r.Run.ID)
 }
 
 // unchanged reports whether `on: change` silences a report. What `on_failure`

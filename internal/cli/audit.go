@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func (a *app) audit(ctx context.Context, f auditFlags) error {
 	if err != nil {
 		return err
 	}
-	style := a.style()
+	style, found := a.style(), false
 	for left := int(f.limit); ; {
 		if filter.Limit = pageOf; left > 0 {
 			filter.Limit = min(left, pageOf)
@@ -104,7 +105,11 @@ func (a *app) audit(ctx context.Context, f auditFlags) error {
 			}
 		}
 		left -= len(page.Records)
+		found = found || len(page.Records) > 0
 		if filter.After = page.Next; page.Next == 0 || f.limit > 0 && left <= 0 {
+			if !found && !f.json {
+				a.tell("no record matches")
+			}
 			return nil
 		}
 	}
@@ -120,6 +125,9 @@ func (r *reader) auditPage(ctx context.Context, f bellhop.AuditFilter) (api.Audi
 	recs, next, err := r.engine.Audited(ctx, r.person, f)
 	return api.AuditPage{Records: recs, Next: next}, err
 }
+
+// maxHeads is how many ends of chains are shown.
+const maxHeads = 5
 
 // verify tells what is wrong with the trail; the exit status is 1 when
 // anything is.
@@ -141,6 +149,11 @@ func (a *app) verify(ctx context.Context) error {
 	if len(check.Faults) > 0 {
 		a.tell("the audit trail is not as it was written: %s in %s", plural(len(check.Faults), "fault"), plural(check.Chains, "chain"))
 		return exit(1)
+	}
+	slices.SortStableFunc(check.Heads, func(a, b bellhop.AuditHead) int { return b.At.Compare(a.At) })
+	if more := len(check.Heads) - maxHeads; more > 0 {
+		check.Heads = check.Heads[:maxHeads]
+		defer a.tell("the ends of the newest %d chains are shown; %s", maxHeads, plural(more, "older one"))
 	}
 	for _, h := range check.Heads {
 		if _, err := fmt.Fprintf(a.Out, "%s ends with record %d, %s\n", chat.Clean(h.Chain), h.Seq, h.Hash); err != nil {

@@ -55,6 +55,7 @@ type Config struct {
 	Lease    time.Duration
 	Grace    time.Duration
 	Log      Log
+	Web      *Web        // nil = no HTTP server
 	Chats    []Chat      // in the order of the file
 	Secrets  []SecretUse // every place that names one, in the order of reading
 }

@@ -149,7 +149,13 @@ func (l *loader) merge(dst, src reflect.Value) {
 				continue
 			}
 			to.Set(from)
-		default:
+		case interface {
+			place() at
+			setAt(at)
+		}:
+			if !m.place().isSet() {
+				m.setAt(given)
+			}
 			l.merge(to, from)
 		}
 	}

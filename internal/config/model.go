@@ -26,6 +26,7 @@ type fileRaw struct {
 	People   dict[personRaw]  `yaml:"people" item:"person" doc:"Who is internal: by name, with groups and how each chat knows them."`
 	Access   accessRaw        `yaml:"access" doc:"Who may do what, for the file as a whole."`
 	Chats    dict[chatRaw]    `yaml:"chats" item:"chat" doc:"Where people ask. The key is a name of your own."`
+	Web      webRaw           `yaml:"web" doc:"The HTTP server: what is sent to Bellhop over a network. Without it there is none."`
 	Services dict[serviceRaw] `yaml:"services" item:"service" doc:"What can be asked for."`
 }
 

@@ -35,6 +35,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		Grace:    30 * time.Second,
 		Log:      Log{Level: logLevel(raw.Log.Level.or("info")), Format: raw.Log.Format.or("text")},
 		Chats:    b.chats(raw.Chats),
+		Web:      b.web(raw.Web),
 		Catalog:  &bellhop.Catalog{Bot: b.bot(raw.Bot), Keep: b.keep(raw.Keep)},
 	}
 	cfg.Catalog.Access = b.access(raw, cfg.Chats)
@@ -57,6 +58,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		}
 		cfg.Catalog.Services = append(cfg.Catalog.Services, s)
 	}
+	b.webPaths(raw.Chats, cfg.Web)
 	b.slackChannels(cfg.Chats, cfg.Catalog.Services)
 	cfg.Catalog.Digest = catalogDigest(cfg.Catalog, cfg.Timezone)
 	return cfg, nil

@@ -83,6 +83,29 @@ func fillValue(v bellhop.Value, args bellhop.Args) bellhop.Value {
 	return bellhop.Text(fill(v.Text, args))
 }
 
+// Instead returns who is told that a report to somebody was given up: those
+// whom on_failure.notify of the run's job names, but for that one.
+func (e *Engine) Instead(ctx context.Context, row bellhop.OutboxRow, why string) ([]bellhop.Ask, error) {
+	run, err := e.store.Records.Run(ctx, row.Run)
+	if err != nil {
+		return nil, err
+	}
+	job, err := e.definition(ctx, run.Digest)
+	if err != nil {
+		return nil, err
+	}
+	var whom []bellhop.Ask
+	for _, name := range job.OnFailure.Notify {
+		for _, a := range e.tellTo(name, e.clock.Now()) {
+			if a.Origin != row.Ask.Origin {
+				a.Note = why
+				whom = append(whom, a)
+			}
+		}
+	}
+	return whom, nil
+}
+
 // addNotify has people told of a failure who did not ask for the run. Those
 // who did are told anyway.
 func (e *Engine) addNotify(ctx context.Context, end *bellhop.Ending, names []string) error {

@@ -131,6 +131,44 @@ func TestWhatFollows(t *testing.T) {
 	}
 }
 
+// TestWhoIsToldOfAReportThatIsGivenUp: those of on_failure.notify, and not by
+// the way that has failed.
+func TestWhoIsToldOfAReportThatIsGivenUp(t *testing.T) {
+	h := newHouse(t)
+	cat := following()
+	for i := range cat.Services[0].Jobs {
+		if j := &cat.Services[0].Jobs[i]; j.Name == "guarded" {
+			j.OnFailure.Notify = []string{"slack:C9", "bob"}
+		}
+	}
+	if err := h.Activate(t.Context(), cat); err != nil {
+		t.Fatal(err)
+	}
+	run := h.run(alice, bellhop.Invocation{Action: bellhop.ActionRun, Service: "net", Job: "guarded", Args: bellhop.Args{"ip": bellhop.Text("1.2.3.4")}})
+	for _, tt := range []struct {
+		origin bellhop.Origin
+		want   string
+	}{
+		{bellhop.Origin{Source: "slack", Channel: "C1"}, "slack:C9 bob"},
+		{bellhop.Origin{Source: "slack", Channel: "C9"}, "bob"},
+	} {
+		asks, err := h.Instead(t.Context(), bellhop.OutboxRow{Run: run.Run, Ask: bellhop.Ask{Origin: tt.origin}}, "no such channel")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, a := range asks {
+			names = append(names, a.Principal)
+			if a.N != -1 || a.Note != "no such channel" {
+				t.Errorf("told as %+v", a)
+			}
+		}
+		if got := strings.Join(names, " "); got != tt.want {
+			t.Errorf("told: %q, want %q", got, tt.want)
+		}
+	}
+}
+
 // A followed run is one like any that is asked for: it merges with what waits,
 // so that blocking again pushes the unblocking back.
 func TestWhatFollowsIsLikeAnAsk(t *testing.T) {

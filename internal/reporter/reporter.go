@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,9 @@ type Options struct {
 	Clock        bellhop.Clock
 	Log          *slog.Logger
 	GiveUp       time.Duration // how old a report may become; 0 = 24 h
+	// Instead says who is told that a report was given up, and why; nil =
+	// nobody.
+	Instead func(ctx context.Context, row bellhop.OutboxRow, why string) ([]bellhop.Ask, error)
 	// Mask hides secrets in what is told of runs; nil = nothing is hidden.
 	Mask func(string) string
 }
@@ -283,12 +287,48 @@ func (r *Reporter) deliver(ctx context.Context, row bellhop.OutboxRow) (s bellho
 	case s.Now.Sub(row.Created) > r.GiveUp:
 		s.State, s.Error = bellhop.ReportGivenUp, err.Error()
 		r.Log.Error("a report is given up", "report", row.ID, "run", row.Run, "origin", row.Ask.Origin.Source, "tries", row.Tries+1, "error", err)
+		s.Tell = r.instead(ctx, row, err)
 	default:
 		s.State, s.Error = bellhop.ReportPending, err.Error()
 		s.Due = s.Now.Add(pause(row.Tries))
 		r.Log.Warn("a report could not be delivered; trying again", "report", row.ID, "run", row.Run, "in", pause(row.Tries), "error", err)
 	}
 	return s, true
+}
+
+// maxWhy bounds what is told of why a report was given up, in bytes.
+const maxWhy = 500
+
+// instead returns who is told that a report is given up. That it can't be said
+// is no reason to try the report for ever.
+func (r *Reporter) instead(ctx context.Context, row bellhop.OutboxRow, cause error) []bellhop.Ask {
+	if r.Instead == nil || row.Kind == bellhop.ReportUntold {
+		return nil
+	}
+	why := cause.Error()
+	if len(why) > maxWhy {
+		why = strings.ToValidUTF8(why[:maxWhy], "") + "..."
+	}
+	if r.Mask != nil {
+		why = r.Mask(why)
+	}
+	whom, err := r.Instead(ctx, row, "the report to "+addressee(row.Ask)+" could not be delivered and was given up: "+why)
+	if err != nil {
+		r.Log.Error("nobody can be told that a report is given up", "report", row.ID, "run", row.Run, "error", err)
+	}
+	return whom
+}
+
+// addressee names whom a report is for: alice (slack:C0123).
+func addressee(a bellhop.Ask) string {
+	place := a.Origin.Source
+	if a.Origin.Channel != "" {
+		place += ":" + a.Origin.Channel
+	}
+	if a.Principal == "" || a.Principal == place {
+		return place
+	}
+	return a.Principal + " (" + place + ")"
 }
 
 // pause is how long to wait after the given number of earlier failures.

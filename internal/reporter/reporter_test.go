@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -150,6 +151,35 @@ func TestDeliversUntilDelivered(t *testing.T) {
 		}
 		if n := len(dest.tries); n != 5 {
 			t.Errorf("%d tries, want 5", n)
+		}
+	})
+}
+
+// TestOthersAreToldWhatIsGivenUp: who is told is asked once, and what can't be
+// told to them either makes no further report.
+func TestOthersAreToldWhatIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dest := &destination{fail: map[bellhop.RunID][]error{1: slices.Repeat([]error{errors.New("no such channel hunter2x")}, 1000)}}
+		f := start(t, dest)
+		defer f.stop()
+		var asked []string
+		f.rep.Mask = func(s string) string { return strings.ReplaceAll(s, "hunter2x", "***") }
+		f.rep.Instead = func(_ context.Context, row bellhop.OutboxRow, why string) ([]bellhop.Ask, error) {
+			asked = append(asked, why)
+			return []bellhop.Ask{
+				{Principal: "carol", Identity: "carol", Note: why},
+				{Principal: "chat:x", Identity: "chat:x", Origin: bellhop.Origin{Source: "chat", Channel: "x"}, Note: why},
+			}, nil
+		}
+		f.end(bellhop.Job{Service: "s", Name: "j", Executor: "test", Spec: json.RawMessage(`{}`)}, 0, "a")
+		time.Sleep(2 * time.Hour)
+		want := "the report to alice (chat:a) could not be delivered and was given up: no such channel ***"
+		if len(asked) != 1 || asked[0] != want {
+			t.Errorf("asked who is told of %q", asked)
+		}
+		rows, err := f.store.Outbox.Unread(t.Context(), "carol", "", 10)
+		if err != nil || len(rows) != 1 || rows[0].Kind != bellhop.ReportUntold || rows[0].Ask.Note != want {
+			t.Errorf("carol has unread %+v, %v", rows, err)
 		}
 	})
 }

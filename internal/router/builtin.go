@@ -111,14 +111,14 @@ func (r *Router) addBuiltins() {
 }
 
 // invokeBuiltin reads what a built-in command's parameters took.
-func (r *Router) invokeBuiltin(m *match, lf *leaf) (bellhop.Invocation, error) {
+func (r *Router) invokeBuiltin(m *match, lf *leaf, may May) (bellhop.Invocation, error) {
 	inv := bellhop.Invocation{Action: lf.builtin.action, Service: lf.builtin.service, Mine: lf.builtin.mine}
 	if len(lf.pattern.params(0)) == 0 {
 		return inv, nil
 	}
 	args := m.args(lf)
 	for _, name := range lf.pattern.params(0) {
-		if err := r.takeBuiltin(&inv, name, args[name], m.line); err != nil {
+		if err := r.takeBuiltin(&inv, name, args[name], m.line, may); err != nil {
 			return bellhop.Invocation{}, err
 		}
 	}
@@ -127,7 +127,7 @@ func (r *Router) invokeBuiltin(m *match, lf *leaf) (bellhop.Invocation, error) {
 
 // takeBuiltin puts the value of one parameter of a built-in command into the
 // invocation.
-func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Value, l *line) (err error) {
+func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Value, l *line, may May) (err error) {
 	switch name {
 	case takesRun:
 		if inv.Run, err = bellhop.ParseRunID(v.Text); err != nil && inv.Action == bellhop.ActionWhy {
@@ -157,7 +157,10 @@ func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Val
 		if inv.Hold != 0 {
 			return bellhop.Errorf(bellhop.Invalid, "a number says by itself which %s is meant: write `%s %d`, or `%[2]s SERVICE JOB`", holdWord(inv.Action), inv.Action, inv.Hold)
 		}
-		inv.Job, err = r.byName[fold(inv.Service)].jobNamed(v.Text)
+		s := r.byName[fold(inv.Service)]
+		if inv.Job, err = s.jobNamed(v.Text); err != nil && !may(s.Name, nil) { // it would name the others
+			err = bellhop.Errorf(bellhop.NotFound, "%s has no job %s that you may use", s.Name, echo(v.Text))
+		}
 	case takesFrom:
 		inv.From, err = timeText(name, v)
 	case takesUntil:

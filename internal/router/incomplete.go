@@ -32,11 +32,31 @@ func (i *Incomplete) Error() string { return i.err.Error() }
 // Unwrap returns the *bellhop.Error.
 func (i *Incomplete) Unwrap() error { return i.err }
 
+// Fault is the error of a line that means a command, and what is wrong with
+// it. It tells of the command, so it is for those alone who may use it.
+type Fault struct {
+	Service, Entry string
+	err            error
+}
+
+// Error says what is wrong.
+func (f *Fault) Error() string { return f.err.Error() }
+
+// Unwrap returns the *bellhop.Error.
+func (f *Fault) Unwrap() error { return f.err }
+
+func (c *command) fault(err error) error {
+	return &Fault{Service: c.entry.Service, Entry: c.entry.Name, err: err}
+}
+
 // incomplete words the answer to a line that ended too early.
 func incomplete(m *match) error {
 	err, lf := missing(m), m.short
-	if lf.command == nil || !lf.command.known {
+	if lf.command == nil {
 		return err
+	}
+	if !lf.command.known {
+		return lf.command.fault(err)
 	}
 	in := &Incomplete{err: err, Half: Half{Service: lf.command.entry.Service, Entry: lf.command.entry.Name, Shown: lf.shown, Args: bellhop.Args{}}}
 	for i, pl := range lf.pattern.places {
@@ -45,13 +65,13 @@ func incomplete(m *match) error {
 			v := bellhop.Text(m.line.value(m.line.words[m.base+i]))
 			if p, ok := lf.command.job.Param(pl.name); ok && !own(lf.command.entry.Action, pl.name) {
 				if bad := p.Check(v); bad != nil {
-					return &bellhop.Error{Code: bellhop.Invalid, Message: "in `" + lf.shown + "`: " + bad.Error(), Err: bad}
+					return lf.command.fault(&bellhop.Error{Code: bellhop.Invalid, Message: "in `" + lf.shown + "`: " + bad.Error(), Err: bad})
 				}
 			}
 			in.Args[pl.name] = v
 		case i < m.at:
 		case pl.kind == literal:
-			return err // it is not just arguments that are missing
+			return lf.command.fault(err) // it is not just arguments that are missing
 		case pl.kind != wordList:
 			p, ok := lf.command.job.Param(pl.name)
 			if !ok || own(lf.command.entry.Action, pl.name) {
@@ -61,7 +81,7 @@ func incomplete(m *match) error {
 		}
 	}
 	if len(in.Missing) == 0 {
-		return err
+		return lf.command.fault(err)
 	}
 	return in
 }

@@ -48,6 +48,7 @@ type nearIndex struct {
 type candidate struct {
 	shown   string
 	service *service // nil for a built-in
+	command *command // nil for a built-in, and for a service's name
 	places  []nearPlace
 	isName  bool
 }
@@ -71,7 +72,7 @@ func newNearIndex(r *Router) nearIndex {
 				if !s.NoPrefix {
 					places = append([]place{{literal, s.Name}}, places...)
 				}
-				x.add(ids, candidate{shown: c.prefixed(p), service: s}, places, !s.NoPrefix)
+				x.add(ids, candidate{shown: c.prefixed(p), service: s, command: c}, places, !s.NoPrefix)
 			}
 		}
 	}
@@ -104,22 +105,23 @@ func (x *nearIndex) add(ids map[string]int, c candidate, places []place, prefixe
 }
 
 // nearest returns up to three commands that are near a line: those of service
-// s, whose name the line begins with, or of all services when s is nil.
-func (x *nearIndex) nearest(l *line, s *service) []string {
+// s, whose name the line begins with, or of all services when s is nil; none
+// that the asker may not use.
+func (x *nearIndex) nearest(l *line, s *service, may May) []string {
 	if s == nil {
-		return x.search(l, 0, func(*candidate) bool { return true })
+		return x.search(l, 0, may, func(*candidate) bool { return true })
 	}
-	return x.search(l, 1, func(c *candidate) bool { return c.service == s && !c.isName })
+	return x.search(l, 1, may, func(c *candidate) bool { return c.service == s && !c.isName })
 }
 
 // services returns up to three services whose names are near a line.
 func (x *nearIndex) services(l *line) []string {
-	return x.search(l, 0, func(c *candidate) bool { return c.isName })
+	return x.search(l, 0, nil, func(c *candidate) bool { return c.isName })
 }
 
 // search compares the line from its base-th word on; a base of 1 leaves out the
 // service's name, which is as it should be.
-func (x *nearIndex) search(l *line, base int, want func(*candidate) bool) []string {
+func (x *nearIndex) search(l *line, base int, may May, want func(*candidate) bool) []string {
 	type found struct {
 		index int
 		score score
@@ -145,6 +147,9 @@ func (x *nearIndex) search(l *line, base int, want func(*candidate) bool) []stri
 	for _, f := range all {
 		c := &x.candidates[f.index]
 		if c.isName && told[c.service] || slices.Contains(shown, c.shown) {
+			continue
+		}
+		if c.command != nil && may != nil && !may(c.service.Name, c.command.entry) {
 			continue
 		}
 		if shown = append(shown, c.shown); len(shown) == nearAnswers {

@@ -60,9 +60,15 @@ type command struct {
 
 // Resolve finds what a line asks for. It fills all of the Invocation but Key,
 // Person and Origin. The error is a *bellhop.Error for the asker: NotFound when
-// nothing like it can be asked, Invalid when an argument is missing or bad. When
-// nothing but arguments of a command is missing, it is an *Incomplete.
-func (r *Router) Resolve(text string) (bellhop.Invocation, error) {
+// nothing like it can be asked, Invalid when an argument is missing or bad. One
+// that tells of a command is a *Fault, or an *Incomplete when nothing but
+// arguments are missing.
+func (r *Router) Resolve(text string) (bellhop.Invocation, error) { return r.ResolveFor(text, nil) }
+
+// ResolveFor is Resolve for an asker to whom no command is suggested that they
+// may not use. A Fault and an Incomplete are for the caller to keep from them.
+func (r *Router) ResolveFor(text string, may May) (bellhop.Invocation, error) {
+	may = may.orAll()
 	l := split(text)
 	if len(l.words) == 0 {
 		return bellhop.Invocation{}, bellhop.Errorf(bellhop.Invalid, "the line is empty; `help` lists what you can ask")
@@ -78,7 +84,7 @@ func (r *Router) Resolve(text string) (bellhop.Invocation, error) {
 	}
 	m := newMatch(&l, base)
 	if lf := m.walk(tree, base); lf != nil {
-		return r.invoke(m, lf)
+		return r.invoke(m, lf, may)
 	}
 	if len(regexes) > 0 {
 		normal := l.normal(base)
@@ -91,12 +97,12 @@ func (r *Router) Resolve(text string) (bellhop.Invocation, error) {
 	if m.short != nil {
 		return bellhop.Invocation{}, incomplete(m)
 	}
-	return bellhop.Invocation{}, r.unknown(&l, first, s)
+	return bellhop.Invocation{}, r.unknown(&l, first, s, may)
 }
 
-func (r *Router) invoke(m *match, lf *leaf) (bellhop.Invocation, error) {
+func (r *Router) invoke(m *match, lf *leaf, may May) (bellhop.Invocation, error) {
 	if lf.command == nil {
-		return r.invokeBuiltin(m, lf)
+		return r.invokeBuiltin(m, lf, may)
 	}
 	return lf.command.invoke(m.args(lf), lf.shown)
 }
@@ -159,7 +165,7 @@ func (c *command) invoke(args bellhop.Args, shown string) (bellhop.Invocation, e
 		inv.Args, err = c.narrow(args)
 	}
 	if err != nil {
-		return bellhop.Invocation{}, &bellhop.Error{Code: bellhop.CodeOf(err), Message: "in `" + shown + "`: " + err.Error(), Err: err}
+		return bellhop.Invocation{}, c.fault(&bellhop.Error{Code: bellhop.CodeOf(err), Message: "in `" + shown + "`: " + err.Error(), Err: err})
 	}
 	return inv, nil
 }

@@ -10,7 +10,7 @@ import (
 
 // unknown words the answer to a line that nothing matches. s is the service
 // whose name the line begins with, if any; first is its first word.
-func (r *Router) unknown(l *line, first string, s *service) error {
+func (r *Router) unknown(l *line, first string, s *service, may May) error {
 	more := "`help` lists what you can ask"
 	switch {
 	case s != nil:
@@ -18,7 +18,7 @@ func (r *Router) unknown(l *line, first string, s *service) error {
 	case first == string(bellhop.ActionSuppress):
 		return notSuppress(l)
 	}
-	return notKnown(l.text, r.near.nearest(l, s), more)
+	return notKnown(l.text, r.near.nearest(l, s, may), more)
 }
 
 // notSuppress words the answer to a line that begins as `suppress` does.

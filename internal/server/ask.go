@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
@@ -13,6 +14,28 @@ import (
 // or a line that is resolved and done. An answer without an Action and a
 // Question says that it was not meant for Bellhop.
 func (s *Server) hear(ctx context.Context, ev bellhop.Event) (bellhop.Answer, error) {
+	return s.hide(s.understand(ctx, ev))
+}
+
+// hide masks secrets in what is answered at once: a line that is told back may
+// hold one. (What the engine knows of runs it has masked itself.)
+func (s *Server) hide(a bellhop.Answer, err error) (bellhop.Answer, error) {
+	mask := s.seals.hidden.Text
+	a.Text = mask(a.Text)
+	if a.Question != nil {
+		q := *a.Question
+		q.Text, q.Plain, q.Command = mask(q.Text), mask(q.Plain), mask(q.Command)
+		a.Question = &q
+	}
+	if e, ok := errors.AsType[*bellhop.Error](err); ok {
+		if text := mask(err.Error()); text != err.Error() {
+			err = &bellhop.Error{Code: e.Code, Message: text, Err: err}
+		}
+	}
+	return a, err
+}
+
+func (s *Server) understand(ctx context.Context, ev bellhop.Event) (bellhop.Answer, error) {
 	if len(ev.Text) > chat.MaxLine {
 		if !ev.Addressed {
 			return bellhop.Answer{}, nil
@@ -32,14 +55,31 @@ func (s *Server) hear(ctx context.Context, ev bellhop.Event) (bellhop.Answer, er
 			return bellhop.Answer{}, nil
 		}
 	}
-	inv, err := table.Resolve(text)
+	inv, err := table.ResolveFor(text, s.may(ctx, ev.Person))
 	if err != nil {
+		if err := s.mayBeTold(ctx, ev.Person, ev.Origin, err); err != nil {
+			return bellhop.Answer{}, err
+		}
 		return s.askMissing(ctx, ev, err)
 	}
 	if inv.Action == bellhop.ActionRun && inv.Confirm != bellhop.ConfirmNone {
 		return s.askConfirm(ctx, ev, inv)
 	}
 	return s.carryOut(ctx, ev, inv)
+}
+
+// mayBeTold is nil when a person may know of what is wrong with what they said:
+// what tells of a command is for those alone who may use it.
+func (s *Server) mayBeTold(ctx context.Context, p bellhop.Person, o bellhop.Origin, err error) error {
+	var service, entry string
+	if f, ok := errors.AsType[*router.Fault](err); ok {
+		service, entry = f.Service, f.Entry
+	} else if in, ok := errors.AsType[*router.Incomplete](err); ok {
+		service, entry = in.Service, in.Entry
+	} else {
+		return nil
+	}
+	return s.engine.MaySay(ctx, p, o, service, entry)
 }
 
 // carryOut has an invocation done for an event.
@@ -76,8 +116,15 @@ func (s *Server) explain(ctx context.Context, p bellhop.Person, why bellhop.Invo
 	if rest, ok := router.Addressed(s.config.Load().Catalog.Bot, text); ok {
 		text = rest
 	}
-	inv, err := s.table.Load().Resolve(text)
+	inv, err := s.table.Load().ResolveFor(text, s.may(ctx, p))
 	if err != nil {
+		told := s.mayBeTold(ctx, p, bellhop.Origin{}, err)
+		if why.As != "" {
+			told = s.engine.MayManage(ctx, p, string(bellhop.ActionWhy))
+		}
+		if told != nil {
+			return bellhop.Answer{}, told
+		}
 		return bellhop.Answer{}, err
 	}
 	said, err := s.engine.Explain(ctx, p, why.As, inv)

@@ -123,6 +123,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 		{"log", started.Log == now.Log},
 		{"runner", started.Runner == now.Runner},
 		{"store", started.Store == now.Store},
+		{"web", reflect.DeepEqual(started.Web, now.Web)},
 	} {
 		if !k.same {
 			keys = append(keys, k.key)

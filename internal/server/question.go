@@ -211,9 +211,6 @@ func (s *Server) askMissing(ctx context.Context, ev bellhop.Event, err error) (b
 	if !ok || ev.Key == "" {
 		return bellhop.Answer{}, err
 	}
-	if d := s.engine.MaySay(ctx, ev.Person, ev.Origin, in.Service, in.Entry); d != nil { // before anything is asked of them
-		return bellhop.Answer{}, d
-	}
 	q := &pending{
 		Question: bellhop.Question{
 			ID: rand.Text(), Kind: bellhop.AskArgument, Text: router.Question(in.Missing[0]), Param: in.Missing[0].Name, Plain: err.Error(),

@@ -195,3 +195,32 @@ func TestARehearsalHasNoSecrets(t *testing.T) {
 		t.Errorf("a key was made: %v", err)
 	}
 }
+
+// TestAnAnswerDoesNotEchoASecret: a line that is told back may hold one.
+func TestAnAnswerDoesNotEchoASecret(t *testing.T) {
+	t.Parallel()
+	l := load(t, `services:
+  example:
+    jobs:
+      show: {run: echo, env: {TOKEN: "secret:token"}}
+      keep: {run: "echo {what} {when}", params: {when: {enum: [now, later]}}}
+    commands:
+      - {command: "keep [what] [when]", job: keep, confirm: "yes"}
+`)
+	setSecrets(t, l, map[string]string{"token": "hunter2-hunter2"})
+	s, err := startLoaded(t, l, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, s)
+	for _, line := range []string{"hunter2-hunter2", "example hunter2-hunter2", "example keep hunter2-hunter2 hunter2-hunter2", "help hunter2-hunter2", "why hunter2-hunter2"} {
+		a, err := c.Ask(t.Context(), "k "+line, line)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q is answered %+v, %v", line, a, err)
+		}
+	}
+	a, err := c.Ask(t.Context(), "k", "example keep hunter2-hunter2 now")
+	if err != nil || a.Question == nil || !strings.Contains(a.Question.Text, "***") || strings.Contains(a.Question.Text+a.Question.Plain, "hunter2") {
+		t.Errorf("asked back %+v, %v", a.Question, err)
+	}
+}

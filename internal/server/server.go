@@ -157,6 +157,11 @@ func (s *Server) listen(ctx context.Context, cfg *Loaded) (lines []Line, err err
 		if lines, err = s.startChats(ctx, cfg); err != nil {
 			return nil, err
 		}
+		web, err := s.startWeb(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, web...)
 	}
 	s.socket = SocketPath(cfg.Home)
 	if err := s.control(s.socket, person); err != nil {
@@ -190,7 +195,7 @@ func (s *Server) startReporter(ctx context.Context) error {
 		r.channels.instead(destinations, s.opt.Config.Chats)
 	}
 	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log,
-		Mask: s.seals.hidden.Text})
+		Instead: s.engine.Instead, Mask: s.seals.hidden.Text})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
 	return s.reporter.Start(ctx)
 }

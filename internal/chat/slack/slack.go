@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -103,6 +104,7 @@ type Chat struct {
 	ready  chan struct{} // closed when it has begun
 	loops  sync.WaitGroup
 	stop   sync.Once
+	away   atomic.Bool // there is no socket, where there is to be one
 
 	hearing lanes // what comes in, in order for each person and place
 	saying  lanes // what is answered

@@ -45,6 +45,7 @@ func (c *Chat) nextSocket(old *slackapi.Socket) *slackapi.Socket {
 		return nil
 	}
 	if !end.announced {
+		c.away.Store(true)
 		old.Close()
 		c.seen.hold()
 		if c.now().Sub(opened) < shortLived && !c.sleep(shortLived) {
@@ -59,6 +60,7 @@ func (c *Chat) nextSocket(old *slackapi.Socket) *slackapi.Socket {
 		}
 	}
 	next := c.reopen()
+	c.away.Store(next == nil)
 	switch {
 	case next == nil:
 		old.Close()

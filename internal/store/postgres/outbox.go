@@ -32,6 +32,11 @@ const (
 	sqlUnreadOf = reportRows + ` FROM report p` + joinAsk + ` WHERE p.state = 1 AND p.principal = $1 ORDER BY p.id LIMIT $2`
 	// By report_session.
 	sqlUnreadIn = reportRows + ` FROM report p` + joinAsk + ` WHERE p.state < 2 AND p.session = $1 ORDER BY p.id LIMIT $2`
+	// By PRIMARY KEY. Others are told once, however often it is told that a
+	// report is given up.
+	sqlTellUntold = `INSERT INTO report (run_id, ask_n, attempt, kind, created, due, principal, session, server, ask)
+  SELECT p.run_id, -1, p.attempt, $2, $3, $3, u.principal, u.session, u.server, u.ask
+  FROM report p, unnest($4::text[], $5::text[], $6::text[], $7::bytea[]) u (principal, session, server, ask) WHERE p.id = $1 AND p.state < 2`
 	// By PRIMARY KEY. What was delivered or given up stays so. A failed try is
 	// counted once, however often it is told: then the row is as it was told.
 	sqlSettle = `UPDATE report p SET state = u.state, tries = p.tries + u.failed, due = u.due, settled = u.now, taken_until = 0, taken_by = NULL, ref = u.ref, error = u.error
@@ -133,7 +138,24 @@ func (d *db) Settle(ctx context.Context, settled []bellhop.Settlement) error {
 		return nil
 	}
 	return d.write(ctx, "settling reports", func(t *tx) error {
+		for i := range settled {
+			t.tellUntold(&settled[i])
+		}
 		t.do(sqlSettle, ids, states, failed, dues, nows, refs, errs)
 		return nil
 	})
+}
+
+// tellUntold queues that others are told of a report that is given up.
+func (t *tx) tellUntold(s *bellhop.Settlement) {
+	n := len(s.Tell)
+	if s.State != bellhop.ReportGivenUp || n == 0 {
+		return
+	}
+	principals, sessions, servers, rests := make([]string, n), make([]*string, n), make([]*string, n), make([][]byte, n)
+	for i := range s.Tell {
+		a := packNewAsk(&s.Tell[i])
+		principals[i], sessions[i], servers[i], rests[i] = a.principal, a.session, a.server, a.rest
+	}
+	t.do(sqlTellUntold, s.ID, numberOf(kinds(), bellhop.ReportUntold), micros(s.Now), principals, sessions, servers, rests)
 }

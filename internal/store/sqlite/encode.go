@@ -28,7 +28,7 @@ func ends() []bellhop.End {
 }
 
 func kinds() []bellhop.ReportKind {
-	return []bellhop.ReportKind{"", bellhop.ReportRetried, bellhop.ReportOutcome, bellhop.ReportApproval, bellhop.ReportDecided}
+	return []bellhop.ReportKind{"", bellhop.ReportRetried, bellhop.ReportOutcome, bellhop.ReportApproval, bellhop.ReportDecided, bellhop.ReportUntold}
 }
 
 func reportStates() []bellhop.ReportState {
@@ -94,7 +94,7 @@ func exitOrNull(status *int) driver.Value {
 }
 
 // packAsk encodes what of an ask has no column of its own: when, then
-// identity, key and origin, each as a length and its bytes.
+// identity, key and origin, each as a length and its bytes; the rest is its note.
 func packAsk(a *bellhop.Ask) []byte {
 	o := &a.Origin
 	b := make([]byte, 0, 32+len(a.Identity)+len(a.Key)+len(o.Source)+len(o.Channel)+len(o.Thread)+len(o.Message)+len(o.Person)+len(o.Server))
@@ -102,6 +102,9 @@ func packAsk(a *bellhop.Ask) []byte {
 	for _, s := range [...]string{a.Identity, a.Key, o.Source, o.Channel, o.Thread, o.Message, o.Person, o.Server} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
+	}
+	if a.Note != "" { // which was not always there
+		b = append(b, a.Note...)
 	}
 	return b
 }
@@ -123,6 +126,7 @@ func unpackAsk(b []byte, a *bellhop.Ask) error {
 		*s = string(b[n : n+int(size)])
 		b = b[n+int(size):]
 	}
+	a.Note = string(b)
 	return nil
 }
 

@@ -27,8 +27,9 @@ const (
 	// By report_pending, once.
 	sqlPending = `SELECT id, due FROM report WHERE state = 0`
 	// By PRIMARY KEY. What was delivered or given up stays so.
-	sqlSettle     = `UPDATE report SET state = ?, tries = tries + ?, due = ?, settled = ?, ref = ?, error = ? WHERE id = ? AND state < 2`
-	sqlLastReport = `SELECT max(id) FROM report WHERE id BETWEEN ? AND ?`
+	sqlSettle        = `UPDATE report SET state = ?, tries = tries + ?, due = ?, settled = ?, ref = ?, error = ? WHERE id = ? AND state < 2`
+	sqlReportAttempt = `SELECT attempt FROM report WHERE id = ?`
+	sqlLastReport    = `SELECT max(id) FROM report WHERE id BETWEEN ? AND ?`
 )
 
 // telling is what is told to some who did not ask.
@@ -73,6 +74,30 @@ func (t *tx) tell(e *entry, kind bellhop.ReportKind, others telling, now int64, 
 			return err
 		}
 		id++
+	}
+	return nil
+}
+
+// tellUntold tells others of a report that was given up.
+func (t *tx) tellUntold(s *bellhop.Settlement) error {
+	if s.State != bellhop.ReportGivenUp || len(s.Tell) == 0 {
+		return nil
+	}
+	run := s.ID >> reportBits
+	last, err := t.number(sqlLastReport, run<<reportBits, s.ID|(1<<reportBits-1))
+	if err != nil {
+		return err
+	}
+	attempt, err := t.number(sqlReportAttempt, s.ID)
+	if err != nil {
+		return err
+	}
+	for i, a := range s.Tell {
+		a.N, a.Withdrawn, a.At = -1, false, timeOf(micros(a.At))
+		row := bellhop.OutboxRow{ID: last + 1 + int64(i), Run: bellhop.RunID(run), Attempt: int(attempt), Kind: bellhop.ReportUntold, Created: timeOf(micros(s.Now)), Ask: a}
+		if err := t.insertReport(row, packAsk(&a), micros(s.Now)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -421,6 +446,9 @@ func (d *db) Settle(ctx context.Context, settled []bellhop.Settlement) error {
 			}
 			if n > 0 {
 				changed = append(changed, s)
+				if err := t.tellUntold(&s); err != nil {
+					return err
+				}
 			}
 		}
 		t.after(func() { d.outbox.settle(changed) })

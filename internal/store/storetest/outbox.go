@@ -86,6 +86,28 @@ func outboxTests() map[string]func(*fixture) {
 			f.same("tries", rows[0].Tries, 1)
 			f.same("created", rows[0].Created, row.Created)
 		},
+		"Outbox/WhatIsGivenUpIsToldToOthersOnce": func(f *fixture) {
+			row := f.finished()
+			tell := []bellhop.Ask{
+				{N: -1, Principal: "chat:C9", Identity: "chat:C9", At: f.now(), Origin: bellhop.Origin{Source: "chat", Channel: "C9"}, Note: "the report was given up: ☂"},
+				{N: -1, Principal: "carol", Identity: "carol", At: f.now(), Note: "the same"},
+			}
+			s := bellhop.Settlement{ID: row.ID, State: bellhop.ReportPending, Due: f.now(), Error: "no route", Tell: tell}
+			f.settle(s) // not given up yet: nobody is told
+			f.same("pending", len(f.due()), 1)
+			s.State = bellhop.ReportGivenUp
+			f.settle(s)
+			f.settle(s) // the answer was lost
+			rows := f.due()
+			for i := range rows {
+				f.same("another report", rows[i].ID != row.ID, true)
+				rows[i].ID = 0
+			}
+			f.same("told", rows, []bellhop.OutboxRow{
+				{Kind: bellhop.ReportUntold, Run: row.Run, Attempt: row.Attempt, Ask: tell[0], Created: f.now()},
+				{Kind: bellhop.ReportUntold, Run: row.Run, Attempt: row.Attempt, Ask: tell[1], Created: f.now()},
+			})
+		},
 		"Outbox/ATakenRowIsNotGivenAgainForAWhile": func(f *fixture) {
 			f.must(f.s.Cluster.Beat(f.ctx, "one", time.Hour))
 			a := f.finished()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web"
 )
 
 // Client speaks to a server over its control socket. With a Session it is a
@@ -82,7 +83,7 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 	if err != nil {
 		return nil, err
 	}
-	var p problem
+	var p web.Problem
 	if err := json.Unmarshal(b, &p); err != nil || p.Code == "" {
 		return nil, bellhop.Errorf(bellhop.Internal, "the server answered %s", resp.Status)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web"
 )
 
 // ackFor is how long it may take to say that a report was read.
@@ -63,7 +64,7 @@ func (c *Client) stream(ctx context.Context, path string, header http.Header, fn
 			case "end":
 				return nil
 			case "error":
-				p, err := decode[problem](data)
+				p, err := decode[web.Problem](data)
 				if err != nil {
 					return err
 				}

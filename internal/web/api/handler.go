@@ -13,11 +13,8 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
+	"github.com/bellhop-io/bellhop/internal/web"
 )
-
-// comeBack is after how many seconds a request that could not be served may be
-// made again, under the same key.
-const comeBack = "1"
 
 // maxBody is the largest request body, in bytes: the longest line of all, with
 // each byte of it escaped as JSON may do.
@@ -148,40 +145,11 @@ func (h *Handler) handle(pattern string, fn endpoint) {
 	})
 }
 
-// statusOf is the one place where a code becomes an HTTP status.
-func statusOf(code bellhop.Code) int {
-	switch code {
-	case bellhop.Invalid:
-		return http.StatusBadRequest
-	case bellhop.NotFound:
-		return http.StatusNotFound
-	case bellhop.NotAllowed:
-		return http.StatusForbidden
-	case bellhop.Conflict:
-		return http.StatusConflict
-	case bellhop.Unavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
 func (h *Handler) fail(w http.ResponseWriter, err error) {
-	p := asProblem(err)
-	if p.Status >= 500 {
+	if p := web.ProblemOf(err); p.Status >= 500 {
 		h.log.Warn("a request failed", "code", p.Code, "error", err)
 	}
-	if p.Code == bellhop.Unavailable {
-		w.Header().Set("Retry-After", comeBack)
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
-}
-
-func asProblem(err error) problem {
-	code := bellhop.CodeOf(err)
-	status := statusOf(code)
-	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: err.Error(), Code: code}
+	web.Fail(w, err)
 }
 
 func reply(w http.ResponseWriter, v any) error {

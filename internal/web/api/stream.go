@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web"
 )
 
 // events writes server-sent events
@@ -55,7 +56,7 @@ func (e *events) end(err error) error {
 		if !e.begun {
 			return err // a problem document, as for every other request
 		}
-		return e.send("", "error", asProblem(err))
+		return e.send("", "error", web.ProblemOf(err))
 	}
 	return e.send("", "end", struct{}{})
 }

@@ -17,15 +17,6 @@ const (
 	headerSource  = "Bellhop-Source"
 )
 
-// problem is an RFC 9457 problem document.
-type problem struct {
-	Type   string       `json:"type"`
-	Title  string       `json:"title"`
-	Status int          `json:"status"`
-	Detail string       `json:"detail"`
-	Code   bellhop.Code `json:"code"`
-}
-
 // askBody asks for something in words.
 type askBody struct {
 	Text string `json:"text"`

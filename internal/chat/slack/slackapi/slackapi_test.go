@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,31 +116,72 @@ func TestManyPagesAreRead(t *testing.T) {
 	}
 }
 
+// heldClock stands still. A timer goes off when it is let go, which moves the
+// clock on by what was waited for.
+type heldClock struct {
+	mu     sync.Mutex
+	now    time.Time
+	timers chan heldTimer
+}
+
+type heldTimer struct {
+	length time.Duration
+	fire   chan time.Time
+}
+
+func (c *heldClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *heldClock) NewTimer(d time.Duration) (<-chan time.Time, func()) {
+	t := heldTimer{d, make(chan time.Time, 1)}
+	c.timers <- t
+	return t.fire, func() {}
+}
+
+func (c *heldClock) letGo(t heldTimer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(t.length)
+	t.fire <- c.now
+}
+
 func TestALimitIsWaitedForPerMethodAndChannel(t *testing.T) {
-	c, s := client(t, slacktest.Options{})
+	s := slacktest.New(t, slacktest.Options{})
+	clock := &heldClock{now: time.Unix(1_700_000_000, 0), timers: make(chan heldTimer, 10)}
+	c := slackapi.New(slackapi.Options{BotToken: slacktest.BotToken, URL: s.URL, Clock: clock})
+	t.Cleanup(c.Close)
 	s.AddChannel(slacktest.Channel{ID: "C2", Name: "other", Members: []string{slacktest.BotUser}})
-	s.Limit("chat.postMessage", "C1", 1, 1)
-	ctx := context.Background()
-	begin := time.Now()
+	s.Limit("chat.postMessage", "C1", 1, 7)
+	ctx := t.Context()
 	done := make(chan error, 1)
 	go func() {
 		_, err := c.Post(ctx, slackapi.Message{Channel: "C1", Text: "one"})
 		done <- err
 	}()
-	s.Wait(t, "the first try", func() bool { return len(s.Calls("chat.postMessage")) > 0 })
-	if _, err := c.Post(ctx, slackapi.Message{Channel: "C2", Text: "two"}); err != nil || time.Since(begin) > 900*time.Millisecond {
-		t.Errorf("another channel waited as well: %v %v", time.Since(begin), err)
+	waits := <-clock.timers
+	if waits.length != 7*time.Second {
+		t.Errorf("it waits for %v", waits.length)
 	}
-	hurry, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	if _, err := c.Post(ctx, slackapi.Message{Channel: "C2", Text: "two"}); err != nil {
+		t.Errorf("another channel: %v", err)
+	}
+	hurry, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if _, err := c.Post(hurry, slackapi.Message{Channel: "C1", Text: "three"}); slackapi.CodeOf(err) != "ratelimited" {
 		t.Errorf("a call in a hurry: %v", err)
 	}
-	if err := <-done; err != nil || time.Since(begin) < 900*time.Millisecond {
-		t.Errorf("after %v: %v", time.Since(begin), err)
+	if n := len(s.Calls("chat.postMessage")); n != 2 || len(clock.timers) != 0 {
+		t.Errorf("%d calls and %d timers: a call was made while it was too early, or waited for another's limit", n, len(clock.timers))
+	}
+	clock.letGo(waits)
+	if err := <-done; err != nil {
+		t.Errorf("when the time was over: %v", err)
 	}
 	if n := len(s.Calls("chat.postMessage")); n != 3 {
-		t.Errorf("%d calls instead of 3: a call was made while it was too early", n)
+		t.Errorf("%d calls instead of 3", n)
 	}
 }
 
