@@ -89,6 +89,7 @@ func TestWhatIsForAdminsIsRecorded(t *testing.T) {
 		"audit":        func(c *api.Client) error { _, err := c.Audit(t.Context(), bellhop.AuditFilter{}); return err },
 		"audit verify": func(c *api.Client) error { _, err := c.VerifyAudit(t.Context()); return err },
 		"secret":       func(c *api.Client) error { _, err := c.Secrets(t.Context()); return err },
+		"why":          func(c *api.Client) error { _, err := c.Explain(t.Context(), "nonsense", "bob"); return err },
 	} {
 		if err := call(alice); bellhop.CodeOf(err) != bellhop.NotAllowed {
 			t.Errorf("%s by alice: %v", action, err)
