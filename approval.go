@@ -48,13 +48,17 @@ type Vote struct {
 	Approve   bool      `json:"approve"` // false: denied
 	Reason    string    `json:"reason,omitempty"`
 	At        time.Time `json:"at"`
+	// Listed is Person.Listed as it was proven, for who judges it again.
+	Listed bool `json:"listed,omitempty"`
+	// Void is why an approval does not count any more; "" = it counts.
+	Void string `json:"void,omitempty"`
 }
 
-// Approvers returns who agreed, in order.
+// Approvers returns who agreed, in order, as far as that counts.
 func (a *Approval) Approvers() []string {
 	var names []string
 	for _, v := range a.Votes {
-		if v.Approve {
+		if v.Approve && v.Void == "" {
 			names = append(names, v.Principal)
 		}
 	}
@@ -66,9 +70,19 @@ type Voting struct {
 	Key  string // of the invocation; the same again gives the same answer
 	Run  RunID
 	Vote Vote
+	// Seen is how many votes the run had when this one was judged, and Void
+	// which of those do not count any more, by their place, and why. An approval
+	// is judged together with those that came before it: one that finds more
+	// than it has seen comes to nothing (ErrVotedMeanwhile).
+	Seen int
+	Void map[int]string
 	// Audit, unless nil, is written in the same change when the vote counts.
 	Audit *AuditRecord
 }
+
+// ErrVotedMeanwhile is what becomes of an approval when others have voted
+// since it was judged. It is to be judged again.
+var ErrVotedMeanwhile error = Errorf(Conflict, "somebody else voted in the same moment; vote again")
 
 // Refusal is why a run is over that this vote has denied.
 func (v *Vote) Refusal() string {
@@ -87,14 +101,19 @@ func (a *Approval) Over(now time.Time) bool {
 // state, which is Held when others must agree too, Waiting or Cancelled. A vote
 // that comes to nothing is a Conflict (Approvals.Vote). It changes nothing:
 // stores call it within the change that they write.
-func (r *Run) Cast(v Vote) (*Approval, State, error) {
-	if err := r.mayVote(&v); err != nil {
+func (r *Run) Cast(v *Voting) (*Approval, State, error) {
+	if err := r.mayVote(v); err != nil {
 		return nil, "", err
 	}
 	after := *r.Approval
-	after.Votes = append(slices.Clone(after.Votes), v)
+	after.Votes = append(slices.Clone(after.Votes), v.Vote)
+	for n := range r.Approval.Votes {
+		if why := v.Void[n]; why != "" && n < v.Seen {
+			after.Votes[n].Void = why
+		}
+	}
 	switch {
-	case !v.Approve:
+	case !v.Vote.Approve:
 		return &after, Cancelled, nil
 	case len(after.Approvers()) >= max(1, after.Count):
 		return &after, Waiting, nil
@@ -102,8 +121,8 @@ func (r *Run) Cast(v Vote) (*Approval, State, error) {
 	return &after, Held, nil
 }
 
-func (r *Run) mayVote(v *Vote) error {
-	a := r.Approval
+func (r *Run) mayVote(of *Voting) error {
+	a, v := r.Approval, &of.Vote
 	switch {
 	case a == nil:
 		return Errorf(Conflict, "%s needs no approval: it is %s", r.ID, r.State.words())
@@ -111,12 +130,27 @@ func (r *Run) mayVote(v *Vote) error {
 		return r.decided()
 	case a.Over(v.At):
 		return Errorf(Conflict, "%s waited for approval until %s, and that is over; ask for it anew (retry %s)", r.ID, a.Expires.UTC().Format("2006-01-02 15:04:05 MST"), r.ID)
-	case !slices.ContainsFunc(a.Votes, func(o Vote) bool { return o.Principal == v.Principal }):
+	case !of.twice(a.Votes):
+		if v.Approve && of.Seen != len(a.Votes) {
+			return ErrVotedMeanwhile
+		}
 		return nil
 	case !v.Approve: // one who denied is not here: the run would be over
 		return Errorf(Conflict, "%s has approved %s already; to take that back, cancel it (cancel %s)", v.Principal, r.ID, r.ID)
 	}
 	return Errorf(Conflict, "%s has approved %s already; it still waits for %d more", v.Principal, r.ID, a.Count-len(a.Approvers()))
+}
+
+// twice reports whether whoever votes has voted already, by name or by
+// identity, and that counts.
+func (v *Voting) twice(before []Vote) bool {
+	for n, o := range before {
+		same := o.Principal == v.Vote.Principal || o.Identity != "" && o.Identity == v.Vote.Identity
+		if same && o.Void == "" && (n >= v.Seen || v.Void[n] == "") {
+			return true
+		}
+	}
+	return false
 }
 
 // words is how a state is said.
@@ -165,9 +199,10 @@ type Approvals interface {
 	// ReportDecided to Notify when it was denied; nobody is told of an approval
 	// after which others are missing. It returns the run as it stands then. A
 	// run that is not held, whose approval has expired at Vote.At, or on which
-	// the principal has voted already is a Conflict that says so, and by whom it
-	// was decided (Run.Cast); one that does not exist is NotFound. Who may vote
-	// is not the store's to judge.
+	// the principal or the identity has voted already is a Conflict that says so,
+	// and by whom it was decided (Run.Cast); one that does not exist is NotFound.
+	// Who may vote is not the store's to judge, but that it was judged with all
+	// votes that there are (Voting.Seen) is.
 	Vote(ctx context.Context, v Voting) (Run, error)
 	// Lapse ends up to n held runs whose approval has expired by now, as
 	// Cancelled with verdict Aborted and the given reason; told as a denial

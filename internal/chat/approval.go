@@ -51,7 +51,7 @@ func (s Style) DecidedText(r bellhop.Run) string {
 	case a == nil:
 		return name + " is " + stateWord(r.State)
 	case r.State == bellhop.Held:
-		return name + " waits " + s.waitsForApproval(a)
+		return name + " waits " + s.waitsForApproval(a) + voidText(a)
 	case denied(a) != nil:
 		return s.paint(red, name+" was denied by "+deniedBy(a))
 	}
@@ -59,7 +59,17 @@ func (s Style) DecidedText(r bellhop.Run) string {
 	if wait := r.Start.Sub(s.Now); r.State == bellhop.Waiting && wait > 0 {
 		text += ", starts in " + Duration(wait)
 	}
-	return s.paint(green, text)
+	return s.paint(green, text) + voidText(a)
+}
+
+// voidText says which approvals do not count any more, a line for each.
+func voidText(a *bellhop.Approval) (text string) {
+	for _, v := range a.Votes {
+		if v.Void != "" {
+			text += "\nthe approval of " + Clean(v.Principal) + " does not count any more: " + Clean(v.Void)
+		}
+	}
+	return text
 }
 
 // denied returns the vote that ended it, nil for none.

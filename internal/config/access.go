@@ -83,6 +83,7 @@ func (p *personRaw) schema(field) map[string]any {
 // known is what rules may name.
 type known struct {
 	people  []string
+	members []bellhop.Member
 	groups  []string
 	sources []string
 	chats   []string
@@ -110,6 +111,7 @@ func (b *builder) access(raw *fileRaw, chats []Chat) bellhop.Access {
 		a.People = append(a.People, b.person(e, taken))
 		b.known.people = append(b.known.people, e.name)
 	}
+	b.known.members = a.People
 	for _, m := range a.People {
 		b.known.groups = append(b.known.groups, m.Groups...)
 	}
@@ -334,6 +336,7 @@ func (b *builder) approve(raw approveRaw, job *bellhop.Job, fetched bool) *bellh
 		}
 		a.By = append(a.By, by.val)
 	}
+	b.enough(raw, a)
 	for _, n := range raw.Notify.items {
 		if n.good() && b.notify(n) {
 			a.Notify = append(a.Notify, n.val)
@@ -344,6 +347,42 @@ func (b *builder) approve(raw approveRaw, job *bellhop.Job, fetched bool) *bellh
 		b.fault(raw.at, "approve: this job fetches script_url without sha256, so nobody could know what they approve; add sha256 (bellhop check says how), or remove one of them")
 	}
 	return a
+}
+
+// enough refuses an approval that so many can't give, where `people:` says who
+// can: whom a chat has in its groups is not known here.
+func (b *builder) enough(raw approveRaw, a *bellhop.Approve) {
+	var could, unheard []string
+	for _, by := range a.By {
+		if strings.Contains(by, ":") || by == bellhop.GroupInternal && !b.known.peopled {
+			return
+		}
+		named := slices.Contains(b.known.people, by)
+		if !named && by != bellhop.GroupInternal && !slices.Contains(b.known.groups, by) {
+			return // faulty already
+		}
+		for _, m := range b.known.members {
+			switch is := m.Name == by || by == bellhop.GroupInternal || slices.Contains(m.Groups, by); {
+			case !is || slices.Contains(could, m.Name) || slices.Contains(unheard, m.Name):
+			case len(m.Identities) == 0:
+				unheard = append(unheard, m.Name)
+			default:
+				could = append(could, m.Name)
+			}
+		}
+	}
+	if len(a.By) == 0 || len(could) >= a.Count {
+		return
+	}
+	why := ""
+	if len(unheard) > 0 {
+		why = fmt.Sprintf(", since people: does not say how a chat knows %s", strings.Join(unheard, ", "))
+	}
+	if len(could) == 0 {
+		b.fault(raw.By.at, "by: nobody could approve%s; say it there, such as ssh: alice, or name others", why)
+		return
+	}
+	b.fault(raw.Count.at, "count: %d must approve, and only %d could (%s)%s; name more of people: in by, or write count: %[2]d", a.Count, len(could), strings.Join(could, ", "), why)
 }
 
 // notify checks an address: a person, or a place of a chat.

@@ -36,25 +36,31 @@ func ofRun(run *bellhop.Run) request {
 	return request{service: run.Service, job: run.Job, args: args}
 }
 
+// The rules of those who are not entitled to a run's job.
+const (
+	ruleAsked    = "asked for it"
+	ruleApproves = "may approve it"
+)
+
 // mayTouch is nil when the person may see and change the run: entitled to its
-// job, or one who asked for it.
+// job, one who asked for it, or one who approves it.
 func (e *Engine) mayTouch(ctx context.Context, who bellhop.Principal, run *bellhop.Run) (bellhop.Decision, error) {
 	d := e.decide(ctx, who, ofRun(run))
 	if d.Allowed {
 		return d, nil
+	}
+	if admin := e.admin(ctx, who); admin.Allowed && e.gone(run) {
+		return admin, nil
 	}
 	asks, err := e.store.Records.Asks(ctx, run.ID)
 	if err != nil {
 		return d, err
 	}
 	if slices.ContainsFunc(asks, func(a bellhop.Ask) bool { return a.Principal == who.Principal() || a.Identity == who.Identity }) {
-		return bellhop.Decision{Allowed: true, Rule: "asked for it"}, nil
-	}
-	if admin := e.admin(ctx, who); admin.Allowed && e.gone(run) {
-		return admin, nil
+		return bellhop.Decision{Allowed: true, Rule: ruleAsked}, nil
 	}
 	if run.Approval != nil && e.mayVote(ctx, who, run.Approval, false) {
-		return bellhop.Decision{Allowed: true, Rule: "may approve it"}, nil
+		return bellhop.Decision{Allowed: true, Rule: ruleApproves}, nil
 	}
 	return d, refusal(d)
 }
@@ -113,9 +119,15 @@ func (e *Engine) redactHolds(ctx context.Context, p bellhop.Person, holds []bell
 
 // MayManage is nil when the person is an admin: may change the configuration,
 // secrets and tokens, read the audit trail, copy the store and pause what
-// others do.
-func (e *Engine) MayManage(ctx context.Context, p bellhop.Person) error {
-	return refusal(e.admin(ctx, e.Identify(p)))
+// others do. A refusal is recorded, as one of the action.
+func (e *Engine) MayManage(ctx context.Context, p bellhop.Person, action string) error {
+	who := e.Identify(p)
+	d := e.admin(ctx, who)
+	if d.Allowed {
+		return nil
+	}
+	a := &ask{Invocation: &bellhop.Invocation{Action: bellhop.Action(action), Person: who.Person}, who: who}
+	return e.refused(ctx, a, d, refusal(d))
 }
 
 func (e *Engine) admin(ctx context.Context, who bellhop.Principal) bellhop.Decision {

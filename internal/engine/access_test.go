@@ -24,9 +24,9 @@ func TestTheGate(t *testing.T) {
 	if h.Sees(t.Context(), guest, "gone", nil) {
 		t.Error("a guest sees a service that is gone")
 	}
-	wantCode(t, h.MayManage(t.Context(), alice), bellhop.NotAllowed)
-	wantCode(t, h.MayManage(t.Context(), bellhop.Person{Identity: "local:root"}), bellhop.NotAllowed)
-	if err := h.MayManage(t.Context(), owner); err != nil {
+	wantCode(t, h.MayManage(t.Context(), alice, "manage"), bellhop.NotAllowed)
+	wantCode(t, h.MayManage(t.Context(), bellhop.Person{Identity: "local:root"}, "manage"), bellhop.NotAllowed)
+	if err := h.MayManage(t.Context(), owner, "manage"); err != nil {
 		t.Error(err)
 	}
 }

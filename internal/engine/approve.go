@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -53,19 +55,94 @@ func (e *Engine) tellTo(to string, now time.Time) []bellhop.Ask {
 // mayVote reports whether somebody is among those who approve. Whether they
 // asked themselves is another matter. many: no chat is asked anew.
 func (e *Engine) mayVote(ctx context.Context, who bellhop.Principal, a *bellhop.Approval, many bool) bool {
+	may, _ := e.approves(ctx, who, a, many)
+	return may
+}
+
+// approves is mayVote; away: a chat that would have to say so can't be asked.
+func (e *Engine) approves(ctx context.Context, who bellhop.Principal, a *bellhop.Approval, many bool) (may, away bool) {
 	if who.Outside {
-		return false
+		return false, false
 	}
 	for _, fresh := range []bool{false, true} {
 		g := &groups{e: e, ctx: ctx, who: who, fresh: fresh}
 		if slices.ContainsFunc(a.By, func(by string) bool { return g.is(by) || g.has(by) }) {
-			return true
+			return true, false
 		}
-		if !g.asked || many {
-			return false
+		if away = g.away; !g.asked || many {
+			return false, away
 		}
 	}
-	return false
+	return false, away
+}
+
+// hasAsked reports whether somebody is among those who ask for a run, by a name
+// that they had then or have now.
+func (e *Engine) hasAsked(asks []bellhop.Ask, who bellhop.Principal) bool {
+	people := e.active.Load().people
+	return slices.ContainsFunc(asks, func(k bellhop.Ask) bool {
+		m := people[k.Identity]
+		return !k.Withdrawn && (k.Identity == who.Identity || k.Principal == who.Principal() || m != nil && m.Name == who.Name)
+	})
+}
+
+// voter is who gave a vote, as the configuration knows them now.
+func (e *Engine) voter(v *bellhop.Vote) bellhop.Principal {
+	p := bellhop.Person{Identity: v.Identity, Listed: v.Listed}
+	if v.Principal != v.Identity {
+		p.Name = v.Principal
+	}
+	return e.Identify(p)
+}
+
+// void judges the approvals that a run has, together with one that is to come:
+// it returns which do not count any more, by their place, and why. One person
+// counts once, by whatever identities they have spoken.
+func (e *Engine) void(ctx context.Context, inv *ask, run *bellhop.Run) (map[int]string, error) {
+	a := run.Approval
+	if len(a.Votes) == 0 {
+		return nil, nil
+	}
+	asks, err := e.store.Records.Asks(ctx, run.ID)
+	if err != nil {
+		return nil, notAccepted(err)
+	}
+	void := map[int]string{}
+	counted := map[string]bool{inv.who.Principal(): true}
+	for n := range a.Votes {
+		v := &a.Votes[n]
+		if !v.Approve || v.Void != "" || v.Identity == inv.who.Identity || v.Principal == inv.who.Principal() {
+			continue // one's own: the store says so
+		}
+		who := e.voter(v)
+		may, away := e.approves(ctx, who, a, false)
+		switch name := who.Principal(); {
+		case away:
+			return nil, bellhop.Errorf(bellhop.Unavailable, "not accepted: %s has approved %s before, and whether that still counts can't be seen, since a chat can't be asked just now; approve it again later",
+				v.Principal, run.ID)
+		case !may:
+			void[n] = "no approver any more"
+		case !a.Self && e.hasAsked(asks, who):
+			void[n] = "has asked for it since"
+		case counted[name]:
+			void[n] = "the same person as " + name + ", who counts once"
+		default:
+			counted[name] = true
+		}
+	}
+	return void, nil
+}
+
+// withVoid adds to what is recorded of a vote which others it makes void.
+func withVoid(detail string, run *bellhop.Run, void map[int]string) string {
+	parts := []string{}
+	if detail != "" {
+		parts = append(parts, detail)
+	}
+	for _, n := range slices.Sorted(maps.Keys(void)) {
+		parts = append(parts, fmt.Sprintf("the approval of %s does not count any more: %s", run.Approval.Votes[n].Principal, void[n]))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // vote approves or denies a held run. What is wrong with a vote is told in the
@@ -83,23 +160,18 @@ func (e *Engine) vote(ctx context.Context, inv *ask) (*bellhop.Run, error) {
 	if run.Approval == nil {
 		return nil, bellhop.Errorf(bellhop.Conflict, "%s needs no approval: it is %s", run.ID, strings.ReplaceAll(string(run.State), "_", " "))
 	}
-	d, err := e.judgeVote(ctx, inv, &run)
-	if err == nil {
-		err = refusal(d)
-	}
-	if err != nil {
-		d.Allowed = false
-		return nil, e.refused(ctx, inv, d, err)
-	}
-	now := e.clock.Now()
-	yes := inv.Action == bellhop.ActionApprove
-	run, err = e.store.Approvals.Vote(ctx, bellhop.Voting{
-		Key: inv.Key, Run: inv.Run,
-		Vote:  bellhop.Vote{Principal: inv.who.Principal(), Identity: inv.who.Identity, Approve: yes, Reason: inv.Reason, At: now},
-		Audit: e.recordOf(inv, d, now),
-	})
-	if err != nil {
-		return nil, notAcceptedUnlessKnown(err)
+	for {
+		voted, err := e.cast(ctx, inv, &run)
+		if err == nil {
+			run = voted
+			break
+		}
+		if !errors.Is(err, bellhop.ErrVotedMeanwhile) {
+			return nil, err
+		}
+		if run, err = e.store.Records.Run(ctx, inv.Run); err != nil { // judged again with the vote that came between
+			return nil, err
+		}
 	}
 	if run.State.Terminal() {
 		e.done(run.ID)
@@ -108,6 +180,37 @@ func (e *Engine) vote(ctx context.Context, inv *ask) (*bellhop.Run, error) {
 	e.bus.Publish(bellhop.TopicOutbox)
 	e.bus.Publish(bellhop.TopicQueue)
 	return &run, nil
+}
+
+// cast judges a vote by what a run is, and gives it. Nothing may come between:
+// the store takes no approval that has not seen all votes.
+func (e *Engine) cast(ctx context.Context, inv *ask, run *bellhop.Run) (bellhop.Run, error) {
+	d, err := e.judgeVote(ctx, inv, run)
+	if err == nil {
+		err = refusal(d)
+	}
+	if err != nil {
+		d.Allowed = false
+		return bellhop.Run{}, e.refused(ctx, inv, d, err)
+	}
+	now := e.clock.Now()
+	v := bellhop.Voting{
+		Key: inv.Key, Run: inv.Run, Seen: len(run.Approval.Votes), Audit: e.recordOf(inv, d, now),
+		Vote: bellhop.Vote{Principal: inv.who.Principal(), Identity: inv.who.Identity, Listed: inv.who.Listed, Reason: inv.Reason, At: now},
+	}
+	if v.Vote.Approve = inv.Action == bellhop.ActionApprove; v.Vote.Approve && run.State == bellhop.Held {
+		if v.Void, err = e.void(ctx, inv, run); err != nil {
+			return bellhop.Run{}, err
+		}
+		if v.Audit != nil {
+			v.Audit.Detail = withVoid(v.Audit.Detail, run, v.Void)
+		}
+	}
+	voted, err := e.store.Approvals.Vote(ctx, v)
+	if err != nil {
+		return bellhop.Run{}, notAcceptedUnlessKnown(err)
+	}
+	return voted, nil
 }
 
 // notAcceptedUnlessKnown words what the store could not do; what it said about
@@ -131,10 +234,7 @@ func (e *Engine) judgeVote(ctx context.Context, inv *ask, run *bellhop.Run) (bel
 	if err != nil {
 		return bellhop.Decision{}, err
 	}
-	own := slices.ContainsFunc(asks, func(k bellhop.Ask) bool {
-		return !k.Withdrawn && (k.Identity == inv.who.Identity || k.Principal == inv.who.Principal())
-	})
-	if own && !a.Self && inv.Action == bellhop.ActionApprove {
+	if !a.Self && inv.Action == bellhop.ActionApprove && e.hasAsked(asks, inv.who) {
 		return bellhop.Decision{Rule: "approve: self: false", Reason: fmt.Sprintf("%s was asked for by %s, who may not approve it too: somebody else of %s has to (to take it back: cancel %s)",
 			run.ID, inv.who.Principal(), by, run.ID)}, nil
 	}

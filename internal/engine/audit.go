@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -62,10 +65,68 @@ func (e *Engine) refused(ctx context.Context, inv *ask, d bellhop.Decision, err 
 	}
 	rec := e.recordOf(inv, d, e.clock.Now())
 	rec.Allowed, rec.Detail = false, e.maskText(err.Error())
+	args, left := brief(rec.Args)
+	if rec.Args = args; left > 0 {
+		rec.Detail += fmt.Sprintf(" (arguments left out: %d)", left)
+	}
 	if failed := e.store.Audit.Append(ctx, []bellhop.AuditRecord{*rec}); failed != nil {
 		e.log.Error("a refusal could not be recorded", "action", rec.Action, "principal", rec.Principal, "service", rec.Service, "job", rec.Job, "error", failed)
 	}
 	return err
+}
+
+// What is kept of the arguments of what was refused: whoever may do nothing
+// must not be able to fill a trail that is kept for good.
+const (
+	maxRefusedArgs = 20
+	maxRefusedText = 200 // characters of each
+)
+
+// brief shortens arguments, and tells how many it left out.
+func brief(args bellhop.Args) (short bellhop.Args, left int) {
+	if args == nil {
+		return nil, 0
+	}
+	short = bellhop.Args{}
+	names := slices.Sorted(maps.Keys(args))
+	for i, name := range names {
+		if i == maxRefusedArgs {
+			return short, len(names) - i
+		}
+		short[cut(name, maxRefusedText)] = briefValue(args[name])
+	}
+	return short, 0
+}
+
+// briefValue cuts a text, and of a list all of its words together.
+func briefValue(v bellhop.Value) bellhop.Value {
+	if !v.IsList() {
+		return bellhop.Text(cut(v.Text, maxRefusedText))
+	}
+	words, room := []string{}, maxRefusedText
+	for _, w := range v.List {
+		if room <= 0 {
+			words = append(words, "...")
+			break
+		}
+		words = append(words, cut(w, room))
+		room -= max(utf8.RuneCountInString(w), 1)
+	}
+	return bellhop.List(words...)
+}
+
+// cut returns the first characters of a text, with "..." behind when there are
+// more.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "..."
+		}
+	}
+	return s
 }
 
 // note records what is allowed, before it is done: what can't be recorded is
@@ -103,11 +164,8 @@ func (e *Engine) recordOf(inv *ask, d bellhop.Decision, now time.Time) *bellhop.
 
 // Audited lists records of the trail, for admins.
 func (e *Engine) Audited(ctx context.Context, p bellhop.Person, f bellhop.AuditFilter) ([]bellhop.AuditRecord, int64, error) {
-	who := e.Identify(p)
-	a := &ask{Invocation: &bellhop.Invocation{Action: "audit", Person: who.Person}, who: who}
-	d := e.admin(ctx, who)
-	if err := refusal(d); err != nil {
-		return nil, 0, e.refused(ctx, a, d, err)
+	if err := e.MayManage(ctx, p, "audit"); err != nil {
+		return nil, 0, err
 	}
 	return e.store.Audit.Records(ctx, f)
 }
@@ -126,7 +184,7 @@ const verifyPage = 1000
 // VerifyAudit looks at every record of the trail, for admins: whether it is as
 // it was written, and whether any was removed.
 func (e *Engine) VerifyAudit(ctx context.Context, p bellhop.Person) (AuditCheck, error) {
-	if err := e.MayManage(ctx, p); err != nil {
+	if err := e.MayManage(ctx, p, "audit verify"); err != nil {
 		return AuditCheck{}, err
 	}
 	if e.auditKey == nil {

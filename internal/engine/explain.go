@@ -14,10 +14,8 @@ func (e *Engine) Explain(ctx context.Context, p bellhop.Person, as string, inv b
 	asker := e.Identify(p)
 	who := asker
 	if as != "" {
-		d := e.admin(ctx, asker)
-		if err := refusal(d); err != nil {
-			a := &ask{Invocation: &bellhop.Invocation{Action: bellhop.ActionWhy, Person: asker.Person}, who: asker}
-			return "", e.refused(ctx, a, d, err)
+		if err := e.MayManage(ctx, p, string(bellhop.ActionWhy)); err != nil {
+			return "", err
 		}
 		other, err := e.Named(as)
 		if err != nil {

@@ -79,9 +79,9 @@ func (c *catalog) decide(g *groups, r request) bellhop.Decision {
 		job = o.job
 	}
 	d := c.decideService(g, s, job, r)
-	if d.Allowed && job == nil && r.job != "" && c.ruled[r.service] {
+	if d.Allowed && job == nil && r.job != "" && (c.Access.Peopled || c.ruled[r.service]) { // it may have been the only one with rules
 		return bellhop.Decision{
-			Rule: "no job " + r.service + " " + r.job + " any more, in a service whose jobs have rules", Pos: s.Pos,
+			Rule: "no job " + r.service + " " + r.job + " any more, nor its rules", Pos: s.Pos,
 			Reason: fmt.Sprintf("%s %s is not for %s: the configuration does not have it any more, nor its rules", r.service, r.job, g.who.Principal()),
 		}
 	}
@@ -262,8 +262,13 @@ func hasParam(job *bellhop.Job, name string) bool {
 }
 
 func within(p bellhop.Param, values []string, v bellhop.Value, any bool) bool {
+	// What refuses or asks for an approval is not passed by writing a value in
+	// another way: a script may take it for the same. An enum's are exact.
+	loose := any && p.Type != bellhop.TypeEnum
 	one := func(word string) bool {
-		return slices.ContainsFunc(values, func(s string) bool { return p.Same(s, word) })
+		return slices.ContainsFunc(values, func(s string) bool {
+			return p.Same(s, word) || loose && strings.EqualFold(strings.TrimSpace(s), strings.TrimSpace(word))
+		})
 	}
 	switch {
 	case !v.IsList():

@@ -181,7 +181,7 @@ func (m *matrixTest) row(p bellhop.Person, want []string) {
 	m.cell(p, "why of another's", bellhop.Invocation{Action: bellhop.ActionWhy, Run: m.plain}, want[1] == "+")
 	m.cell(p, "status", bellhop.Invocation{Action: bellhop.ActionStatus}, want[2][0] == '+')
 	m.cell(p, "cancel of production", bellhop.Invocation{Action: bellhop.ActionCancel, Service: "prod", Job: "deploy", Entry: "e", Args: bellhop.Args{"env": bellhop.Text("none")}}, want[2][1] == '+')
-	if got := m.e.MayManage(m.Context(), p) == nil; got != (want[3] == "+") {
+	if got := m.e.MayManage(m.Context(), p, "manage") == nil; got != (want[3] == "+") {
 		m.Errorf("admin: %v", got)
 	}
 	if got := m.e.Identify(p).Internal; got != (want[4] == "+") {
@@ -192,7 +192,7 @@ func (m *matrixTest) row(p bellhop.Person, want []string) {
 }
 
 func (m *matrixTest) admin(p bellhop.Person) bool {
-	return m.e.MayManage(m.Context(), p) == nil
+	return m.e.MayManage(m.Context(), p, "manage") == nil
 }
 
 // cell asks once, and looks whether a refusal was recorded.

@@ -126,7 +126,7 @@ func (s *Server) explain(ctx context.Context, p bellhop.Person, why bellhop.Invo
 	if err != nil {
 		told := s.mayBeTold(ctx, p, bellhop.Origin{}, err)
 		if why.As != "" {
-			told = s.engine.MayManage(ctx, p)
+			told = s.engine.MayManage(ctx, p, string(bellhop.ActionWhy))
 		}
 		if told != nil {
 			return bellhop.Answer{}, told

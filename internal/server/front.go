@@ -55,7 +55,7 @@ func (f front) Server() api.Server {
 
 // Reload reads the configuration again. With any fault the old one stays.
 func (f front) Reload(ctx context.Context, p bellhop.Person) (api.Reloaded, error) {
-	if err := f.s.engine.MayManage(ctx, p); err != nil {
+	if err := f.s.engine.MayManage(ctx, p, "reload"); err != nil {
 		return api.Reloaded{}, err
 	}
 	return f.s.ReloadFor(ctx, p)
@@ -134,7 +134,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 
 // Backup copies the store to a new file.
 func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error {
-	if err := f.s.engine.MayManage(ctx, p); err != nil {
+	if err := f.s.engine.MayManage(ctx, p, "backup"); err != nil {
 		return err
 	}
 	rec := &bellhop.AuditRecord{
@@ -152,7 +152,7 @@ func (f front) Backup(ctx context.Context, p bellhop.Person, path string) error 
 // Handover makes an `ask` that serves itself claim no more and leave when what
 // it runs has ended.
 func (f front) Handover(ctx context.Context, p bellhop.Person) (api.Server, error) {
-	if err := f.s.engine.MayManage(ctx, p); err != nil {
+	if err := f.s.engine.MayManage(ctx, p, "handover"); err != nil {
 		return api.Server{}, err
 	}
 	if !f.s.opt.Solo {

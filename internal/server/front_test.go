@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/server"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 )
@@ -59,6 +60,49 @@ func TestReloadNamesWhatOnlyAStartReads(t *testing.T) {
 	s.Stop(t.Context(), 0)
 	if !strings.Contains(log.String(), "changed=lease\n") {
 		t.Errorf("the log does not name it:\n%s", log.String())
+	}
+}
+
+// TestWhatIsForAdminsIsRecorded: what an admin has done, and what anybody else
+// is refused.
+func TestWhatIsForAdminsIsRecorded(t *testing.T) {
+	s := start(t, "people: {alice: {ssh: alice}}\n"+house)
+	socket := filepath.Join(t.TempDir(), "s")
+	if err := s.ControlAs(socket, bellhop.Person{Identity: "ssh:alice", Name: "alice", Listed: true}); err != nil {
+		t.Fatal(err)
+	}
+	alice := &api.Client{Socket: socket, Source: "ask"}
+	t.Cleanup(alice.Close)
+	owner := client(t, s)
+	last := func() bellhop.AuditRecord {
+		page, err := owner.Audit(t.Context(), bellhop.AuditFilter{Limit: 1})
+		if err != nil || len(page.Records) != 1 {
+			t.Fatal(page, err)
+		}
+		return page.Records[0]
+	}
+	path := filepath.Join(t.TempDir(), "copy.db")
+	for action, call := range map[string]func(*api.Client) error{
+		"reload":       func(c *api.Client) error { _, err := c.Reload(t.Context()); return err },
+		"handover":     func(c *api.Client) error { _, err := c.Handover(t.Context()); return err },
+		"backup":       func(c *api.Client) error { return c.Backup(t.Context(), path) },
+		"audit":        func(c *api.Client) error { _, err := c.Audit(t.Context(), bellhop.AuditFilter{}); return err },
+		"audit verify": func(c *api.Client) error { _, err := c.VerifyAudit(t.Context()); return err },
+		"secret":       func(c *api.Client) error { _, err := c.Secrets(t.Context()); return err },
+		"why":          func(c *api.Client) error { _, err := c.Explain(t.Context(), "nonsense", "bob"); return err },
+	} {
+		if err := call(alice); bellhop.CodeOf(err) != bellhop.NotAllowed {
+			t.Errorf("%s by alice: %v", action, err)
+		}
+		if rec := last(); rec.Action != action || rec.Allowed || rec.Principal != "alice" || rec.Rule != "no admin" {
+			t.Errorf("%s by alice: the trail ends with %+v", action, rec)
+		}
+	}
+	if err := owner.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	if rec := last(); rec.Action != "backup" || !rec.Allowed || !strings.HasPrefix(rec.Identity, "local:") || rec.Detail != path {
+		t.Errorf("after a backup the trail ends with %+v", rec)
 	}
 }
 

@@ -40,10 +40,7 @@ func (f front) Secrets(ctx context.Context, p bellhop.Person) (api.Secrets, erro
 		vault: s.seals.vault, store: s.store, config: s.config.Load, person: p, by: s.engine.Identify(p).Principal(),
 		record: s.engine.Record, learn: s.learnSecrets, clock: s.clock,
 	}
-	if err := s.engine.MayManage(ctx, p); err != nil {
-		if failed := s.engine.Record(ctx, x.about(false, err.Error())); failed != nil {
-			s.log.Error("a refusal could not be recorded", "principal", x.by, "error", failed)
-		}
+	if err := s.engine.MayManage(ctx, p, bellhop.AuditSecret); err != nil {
 		return nil, err
 	}
 	if x.vault == nil {
@@ -109,16 +106,16 @@ func (x *Secrets) ownChain() func(context.Context, *bellhop.AuditRecord) error {
 }
 
 // about is what the trail says of something that is done with secrets.
-func (x *Secrets) about(allowed bool, detail string) *bellhop.AuditRecord {
+func (x *Secrets) about(detail string) *bellhop.AuditRecord {
 	return &bellhop.AuditRecord{
 		At: x.clock.Now(), Action: bellhop.AuditSecret, Principal: x.by, Identity: x.person.Identity, Source: x.person.Source(),
-		Allowed: allowed, Detail: detail,
+		Allowed: true, Detail: detail,
 	}
 }
 
 // note records what is about to be done: what can't be recorded is not done.
 func (x *Secrets) note(ctx context.Context, format string, args ...any) error {
-	return x.record(ctx, x.about(true, fmt.Sprintf(format, args...)))
+	return x.record(ctx, x.about(fmt.Sprintf(format, args...)))
 }
 
 // Secrets lists secrets and who uses them, never their values.

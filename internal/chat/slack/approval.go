@@ -37,6 +37,9 @@ func decidedText(r bellhop.Run, s chat.Style) string {
 	lines := []string{s.DecidedText(r), "asked for by " + chat.Clean(r.AskedBy)}
 	if a := r.Approval; a != nil {
 		for _, v := range a.Votes {
+			if v.Void != "" {
+				continue // said already
+			}
 			word := "approved"
 			if !v.Approve {
 				word = "denied"

@@ -121,7 +121,7 @@ func (t *tx) voteOnce(d *db, v *bellhop.Voting, row *auditRow) (bellhop.Run, err
 	if err != nil {
 		return bellhop.Run{}, err
 	}
-	after, next, err := rec.run.Cast(v.Vote)
+	after, next, err := rec.run.Cast(v)
 	if err != nil {
 		return bellhop.Run{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/store/postgres"
 	"github.com/bellhop-io/bellhop/internal/store/postgres/pgtest"
 )
 
@@ -128,6 +129,34 @@ func TestServersThatAreCutForkNoChain(t *testing.T) {
 	}
 	if len(told) < 2*6*40 {
 		t.Errorf("only %d were written in time", len(told))
+	}
+}
+
+// TestATrailThatIsCutUnderALiveServerHasAGap: the server does not go on where
+// the rest ends, also when it reads the end anew.
+func TestATrailThatIsCutUnderALiveServerHasAGap(t *testing.T) {
+	address := migrated(t)
+	s := open(t, address, nil)
+	must(t, s.Audit.Begin(ctx, "one", auditKey(), time.Now()))
+	one := []bellhop.AuditRecord{{At: time.Now(), Action: "run"}}
+	for range 3 {
+		must(t, s.Audit.Append(ctx, one))
+	}
+	pgtest.Exec(t, address, `DELETE FROM bellhop.audit WHERE seq > 2`)
+	postgres.ForgetEnd(s)
+	must(t, s.Audit.Append(ctx, one))
+	must(t, s.Audit.Append(ctx, one))
+	recs, _, err := s.Audit.Records(ctx, bellhop.AuditFilter{Chain: "one"})
+	must(t, err)
+	v := bellhop.NewAuditVerifier(auditKey())
+	var faults []bellhop.AuditFault
+	for i := range recs {
+		if f := v.Check(&recs[i]); f != nil {
+			faults = append(faults, *f)
+		}
+	}
+	if len(recs) != 4 || len(faults) != 1 || faults[0].Seq != 5 || faults[0].What != "records 3 to 4 were removed before it" {
+		t.Errorf("%d records, faults are %+v", len(recs), faults)
 	}
 }
 

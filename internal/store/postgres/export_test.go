@@ -28,6 +28,15 @@ func FateOf(ctx context.Context, s *bellhop.Store, between func()) (fate string,
 	return fate, *d.life.Load() != *life, nil
 }
 
+// ForgetEnd has the end of the audit read anew, as after a transaction that was
+// undone.
+func ForgetEnd(s *bellhop.Store) {
+	a := &s.Audit.(*db).audit
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known = false
+}
+
 // Outages logs outages of a store by a clock.
 type Outages struct{ o outages }
 

@@ -204,7 +204,7 @@ func (t *tx) voteOnce(v *preparedVoting) (run bellhop.Run, refused, err error) {
 	if rec == nil {
 		return run, errNoRun(v.Run), nil
 	}
-	after, next, refused := rec.run.Cast(v.Vote)
+	after, next, refused := rec.run.Cast(&v.Voting)
 	if refused != nil {
 		return run, refused, nil
 	}

@@ -116,7 +116,7 @@ func (r *random) vote() {
 	r.did(err)
 	for _, run := range held {
 		if r.r.IntN(2) == 0 {
-			_, err := r.s.Approvals.Vote(ctx, bellhop.Voting{Run: run.ID, Vote: bellhop.Vote{Principal: fmt.Sprint("v", r.r.IntN(3)), Approve: r.r.IntN(4) > 0, At: r.now}})
+			_, err := r.s.Approvals.Vote(ctx, bellhop.Voting{Run: run.ID, Seen: len(run.Approval.Votes), Vote: bellhop.Vote{Principal: fmt.Sprint("v", r.r.IntN(3)), Approve: r.r.IntN(4) > 0, At: r.now}})
 			if bellhop.CodeOf(err) != bellhop.Conflict { // by the same one again, or too late
 				r.did(err)
 			}

@@ -27,8 +27,12 @@ func held(a *bellhop.Approval) spec { return func(s *bellhop.Submission) { s.Run
 
 func (f *fixture) voting(id bellhop.RunID, who string, approve bool) bellhop.Voting {
 	f.n++
+	seen := 0
+	if run, err := f.s.Records.Run(f.ctx, id); err == nil && run.Approval != nil {
+		seen = len(run.Approval.Votes)
+	}
 	return bellhop.Voting{
-		Key: fmt.Sprintf("vote:%d", f.n), Run: id,
+		Key: fmt.Sprintf("vote:%d", f.n), Run: id, Seen: seen,
 		Vote: bellhop.Vote{Principal: who, Identity: "ssh:" + who, Approve: approve, Reason: "as " + who + " said", At: f.now()},
 	}
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -28,6 +29,39 @@ func voteTests() map[string]func(*fixture) {
 			f.conflict(f.voting(1, "bob", false), "bob has approved", "cancel ")
 			f.same("votes", len(f.run(1).Approval.Votes), 1)
 			f.same("state", f.approve(1, "carol").State, bellhop.Waiting)
+		},
+		"Vote/OnceForEachIdentity": func(f *fixture) {
+			f.submit(held(f.approval(2)))
+			f.approve(1, "bob")
+			v := f.voting(1, "robert", true)
+			v.Vote.Identity = "ssh:bob"
+			f.conflict(v, "robert has approved", "1 more")
+			f.same("votes", len(f.run(1).Approval.Votes), 1)
+		},
+		"Vote/IsJudgedWithThoseBeforeIt": func(f *fixture) {
+			f.submit(held(f.approval(2)))
+			late := f.voting(1, "carol", true)
+			f.approve(1, "bob")
+			_, err := f.s.Approvals.Vote(f.ctx, late)
+			f.same("an approval that saw none", errors.Is(err, bellhop.ErrVotedMeanwhile), true)
+			f.same("state", f.state(1), bellhop.Held)
+			late.Seen, late.Void = 1, map[int]string{0: "no approver any more"}
+			late.Vote.Listed = true
+			run, err := f.s.Approvals.Vote(f.ctx, late)
+			f.must(err)
+			f.same("state", run.State, bellhop.Held)
+			f.reopen()
+			f.same("approvers", f.run(1).Approval.Approvers(), []string{"carol"})
+			f.same("why", f.run(1).Approval.Votes[0].Void, "no approver any more")
+			f.same("listed", f.run(1).Approval.Votes[1].Listed, true)
+			f.same("once more", f.approve(1, "bob").State, bellhop.Waiting)
+			f.same("approvers", f.run(1).Approval.Approvers(), []string{"carol", "bob"})
+			f.submit(held(f.approval(2)))
+			no := f.voting(2, "carol", false)
+			f.approve(2, "bob")
+			_, err = f.s.Approvals.Vote(f.ctx, no)
+			f.must(err)
+			f.same("a denial needs no others", f.state(2), bellhop.Cancelled)
 		},
 		"Vote/AfterTheDecision": func(f *fixture) {
 			f.submit(held(f.approval(2)))
@@ -59,6 +93,7 @@ func voteTests() map[string]func(*fixture) {
 			f.submit(held(f.approval(2)), priority(3), deadline(2*hour))
 			f.submit(held(f.approval(1)))
 			one, two, no := f.voting(1, "bob", true), f.voting(1, "carol", true), f.voting(2, "bob", false)
+			two.Seen = 1
 			votes := []bellhop.Voting{one, two, no}
 			var first []bellhop.Run
 			for _, v := range votes {
@@ -83,7 +118,7 @@ func voteTests() map[string]func(*fixture) {
 			f.approve(1, "bob")
 			v := f.voting(1, "bob", true)
 			f.conflict(v)
-			v.Vote.Principal = "carol"
+			v.Vote.Principal, v.Vote.Identity = "carol", "ssh:carol"
 			run, err := f.s.Approvals.Vote(f.ctx, v)
 			f.must(err)
 			f.same("state", run.State, bellhop.Waiting)
