@@ -178,6 +178,9 @@ func (c *catalog) decideService(g *groups, s *bellhop.Service, job *bellhop.Job,
 	}
 	if !d.Allowed {
 		d.Reason = fmt.Sprintf("%s is restricted: %s may not use it. %s", s.Name, g.who.Principal(), c.whoMay())
+		if c.Access.Peopled && g.who.Source() == "local" {
+			d.Reason += "; to be one of them, stand there with `local: " + strings.TrimPrefix(g.who.Identity, "local:") + "`"
+		}
 	}
 	return d
 }
