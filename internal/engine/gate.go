@@ -32,6 +32,9 @@ func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) b
 	if d, ok := cat.ofClock(who, r); ok {
 		return d
 	}
+	if d, out := outOfScope(who, r); out {
+		return d
+	}
 	g := &groups{e: e, ctx: ctx, who: who}
 	d := cat.decide(g, r)
 	if d.Allowed || !g.asked || r.maybe || r.many {
