@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,7 +18,8 @@ import (
 type reply struct {
 	origin  bellhop.Origin
 	person  bellhop.Person
-	respond string // URL that answers the person alone, for half an hour; "" = the answer is posted
+	alone   bool   // nobody else is shown the answer
+	respond string // URL that answers the person alone, for half an hour; "" = there is none
 	trigger string // that opens a modal within 3 s; "" = none
 }
 
@@ -66,10 +68,22 @@ func tabular(a bellhop.Answer) bool {
 
 // sayAccepted marks the ask, or says in words what the mark can't tell.
 func (c *Chat) sayAccepted(ctx context.Context, to reply, a bellhop.Accepted) {
+	if a.How == bellhop.Repeated && a.Ended { // Slack brought it again: its outcome says it all
+		return
+	}
+	ctx, late, end := c.receipts.saying(ctx, to.origin, a.Run)
+	defer end()
+	if late() {
+		return
+	}
 	text := c.style().Receipt(a)
 	marked := false
 	if m := to.origin.Message; m != "" && a.Run != 0 && !a.Ended && a.How != bellhop.Rejected {
 		err := c.api.React(ctx, to.origin.Channel, m, c.opt.Reactions.Accepted)
+		if late() { // the mark of its end is there, and stays alone
+			c.note("taking a mark back", c.api.Unreact(c.ctx, to.origin.Channel, m, c.opt.Reactions.Accepted))
+			return
+		}
 		c.note("reacting", err)
 		marked = err == nil
 	}
@@ -125,7 +139,9 @@ func (c *Chat) sayLogs(ctx context.Context, to reply, id bellhop.RunID) {
 		c.post(ctx, to, words{text: id.String() + " has written nothing so far"})
 		return
 	}
-	to.respond = "" // a file can't be shown to one person alone
+	if over {
+		fmt.Fprintf(&out, "\n... that is its beginning; all of it: bellhop logs %s", id)
+	}
 	c.post(ctx, to, words{text: out.String(), code: true, name: id.String() + ".log"})
 }
 
@@ -152,8 +168,8 @@ type button struct {
 }
 
 const (
-	// maxText is the longest text of one message, in characters; what is longer
-	// is divided, and above maxParts of these a file.
+	// maxText is the longest text of one message, in characters as Slack counts
+	// them; what is longer is divided, and above maxParts of these a file.
 	maxText  = 3900
 	maxParts = 5
 	// maxSection is the longest text of a block.
@@ -168,13 +184,9 @@ func (c *Chat) post(ctx context.Context, to reply, w words) {
 	if strings.TrimSpace(w.text) == "" {
 		return
 	}
-	if to.respond != "" {
-		w.text = cut(w.text, maxSection)
-		err := c.api.Respond(ctx, to.respond, c.compose(spot{}, w))
-		if err == nil {
-			return
-		}
-		c.note("answering", err)
+	if to.alone {
+		c.postAlone(ctx, to, w)
+		return
 	}
 	_, err := c.tell(ctx, c.spotOf(to.origin), w)
 	if final(err) && c.userID(to.person.Identity) != "" {
@@ -184,10 +196,11 @@ func (c *Chat) post(ctx context.Context, to reply, w words) {
 }
 
 // tell posts words, divided or as a file when they are too long for one
-// message, and returns the time stamp of the first message.
+// message, and returns the time stamp of the message with the buttons, or of the
+// first.
 func (c *Chat) tell(ctx context.Context, at spot, w words) (ts string, err error) {
 	text := clean(w.text)
-	n := utf8.RuneCountInString(text)
+	n := width(text)
 	switch {
 	case n > maxText*maxParts, n > maxText && w.code:
 		return c.tellFile(ctx, at, w, []byte(text))
@@ -205,7 +218,9 @@ func (c *Chat) tell(ctx context.Context, at spot, w words) (ts string, err error
 			if err != nil {
 				return ts, err
 			}
-			ts = firstOf(ts, one)
+			if ts = firstOf(ts, one); len(p.buttons) > 0 { // it is the one that changes
+				ts = one
+			}
 		}
 		return ts, nil
 	}
@@ -281,13 +296,21 @@ func block(v any) json.RawMessage {
 	return b
 }
 
-// cut shortens a text to its last n characters, at the end of a line.
+// cut shortens a text to its last n characters as Slack counts them, at the end
+// of a line.
 func cut(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
+	if width(text) <= n {
 		return text
 	}
-	r := []rune(text)
-	text = string(r[len(r)-n:])
+	from := len(text)
+	for from > 0 {
+		r, size := utf8.DecodeLastRuneInString(text[:from])
+		if n -= runeWidth(r); n < 0 {
+			break
+		}
+		from -= size
+	}
+	text = text[from:]
 	if i := strings.IndexByte(text, '\n'); i >= 0 && i < len(text)-1 {
 		text = text[i+1:]
 	}

@@ -192,11 +192,10 @@ func TestAFailureHasItsLastLinesAndButtons(t *testing.T) {
 	if err := w.Press("U1", "C1", p[0].TS, "Logs"); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the log is shown", func() bool {
-		p := w.Posts("C1")
-		return strings.Contains(p[len(p)-1].Text, "```\ndisk full &lt;!here&gt;")
+	w.until("who pressed has the receipt and the log", func() bool {
+		a := w.Answers()
+		return len(a) == 2 && strings.Contains(a[0].Text, "accepted 00002b") && strings.Contains(a[1].Text, "```\ndisk full &lt;!here&gt;")
 	})
-	w.until("who pressed has the receipt", func() bool { a := w.Answers(); return len(a) == 1 && strings.Contains(a[0].Text, "accepted 00002b") })
 	ev := w.house.heard()[1]
 	if ev.Text != "retry 00002a" || !strings.HasPrefix(ev.Key, "slack:T1/action/C1/") || !ev.Addressed || ev.Origin.Message != "" {
 		t.Errorf("a button is %+v", ev)
