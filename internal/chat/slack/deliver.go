@@ -23,12 +23,12 @@ func (c *Chat) Deliver(ctx context.Context, r bellhop.Report) (ref string, err e
 	if err := c.whenReady(ctx); err != nil {
 		return "", err
 	}
-	if err := c.afterReceipt(ctx, r); err != nil {
-		return "", err
-	}
 	at, err := c.reportSpot(ctx, r.Ask.Origin)
 	if err != nil {
 		return "", c.wordFinal(r, err)
+	}
+	if err := c.afterReceipt(ctx, at, r); err != nil {
+		return "", err
 	}
 	tries, err := c.tryOf(ctx, r)
 	if err != nil {

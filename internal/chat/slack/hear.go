@@ -171,16 +171,16 @@ func (c *Chat) named(text string) bool {
 // says that nothing was written, and that it may come again.
 func (c *Chat) hand(ctx context.Context, h *hearing, ev bellhop.Event, to reply) error {
 	ev.Person.Channel = speaksIn(ev.Origin)
-	end := c.receipts.begin(ev.Origin)
+	to.receipt = c.receipts.begin(c.spotOf(ev.Origin), ev.Origin)
 	answer, err := c.opt.House.Hear(ctx, ev)
 	if bellhop.CodeOf(err) == bellhop.Unavailable || ctx.Err() != nil && err != nil {
-		end()
+		to.receipt.end()
 		return err
 	}
 	h.acted = err == nil && answer.Action != "" && answer.Question == nil
 	to.origin, to.person = ev.Origin, ev.Person
 	said := c.saying.add(ev.Origin.Channel+"/"+ev.Person.Identity, func() {
-		defer end()
+		defer to.receipt.end()
 		if err != nil {
 			c.sayError(to, err)
 		} else {
@@ -191,7 +191,7 @@ func (c *Chat) hand(ctx context.Context, h *hearing, ev bellhop.Event, to reply)
 		}
 	})
 	if !said { // it is stopping: what was written is written
-		end()
+		to.receipt.end()
 		c.setMark(ev.Key, h.acted)
 	}
 	return nil

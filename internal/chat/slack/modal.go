@@ -180,17 +180,16 @@ func (c *Chat) submitted(ctx context.Context, in interaction) (any, error) {
 	err = c.once(ctx, key, func(h *hearing) error {
 		ev := bellhop.Event{Key: key, Person: p, Origin: o.Origin, Form: form, Question: q.ID}
 		ev.Person.Channel = speaksIn(ev.Origin)
-		end := c.receipts.begin(ev.Origin)
+		to := reply{origin: o.Origin, person: p, alone: o.Alone, respond: o.Respond, receipt: c.receipts.begin(c.spotOf(o.Origin), o.Origin)}
 		a, err := c.opt.House.Hear(ctx, ev)
 		if err != nil {
-			end()
+			to.receipt.end()
 			refused = err
 			return err // so that the same may be sent again
 		}
 		h.acted = a.Question == nil
-		to := reply{origin: o.Origin, person: p, alone: o.Alone, respond: o.Respond}
-		if !c.saying.add(o.Origin.Channel+"/"+p.Identity, func() { defer end(); c.say(to, a); c.setMark(key, true) }) {
-			end()
+		if !c.saying.add(o.Origin.Channel+"/"+p.Identity, func() { defer to.receipt.end(); c.say(to, a); c.setMark(key, true) }) {
+			to.receipt.end()
 		}
 		return nil
 	})

@@ -9,102 +9,128 @@ import (
 )
 
 // receipts see to it that what came of an ask is told after it was said that the
-// ask is accepted, however soon that is.
+// ask is accepted, however soon that is; and so with what was joined, or
+// cancelled, in the same place.
 type receipts struct {
 	mu   sync.Mutex
-	open map[bellhop.Origin]*receipt
+	open map[spot]map[*receipt]bool
 }
 
-// receipt stands for the asks of one origin that are not answered yet.
+// receipt stands for an ask that is not answered yet.
 type receipt struct {
-	asks int
-	done chan struct{}            // closed when all are answered
-	over map[bellhop.RunID]bool   // what came of these is told by now
-	stop map[bellhop.RunID]func() // ends the saying that they are accepted
+	list   *receipts
+	at     spot
+	origin bellhop.Origin
+	done   chan struct{}          // closed when it is answered
+	over   map[bellhop.RunID]bool // what came of these is told by now
+	run    bellhop.RunID          // of which it is being said that it is accepted
+	stop   func()                 // ends that
 }
 
-// receiptFor is how long what came of an ask waits for the receipt, which is left
-// out after that.
-const receiptFor = 10 * time.Second
+const (
+	// receiptFor is how long what came of an ask waits for its receipt, which is
+	// left out after that, and othersFor for what is said to others there.
+	receiptFor = 10 * time.Second
+	othersFor  = 2 * time.Second
+)
 
-// begin notes that somebody asks, and is called before anything can come of it.
-// What it returns is called once, when they were answered.
-func (l *receipts) begin(o bellhop.Origin) (end func()) {
+// begin notes that somebody asks. It is called before anything can come of it,
+// and end when they were answered.
+func (l *receipts) begin(at spot, o bellhop.Origin) *receipt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.open[o]
-	if r == nil {
-		r = &receipt{done: make(chan struct{}), over: make(map[bellhop.RunID]bool), stop: make(map[bellhop.RunID]func())}
-		l.open[o] = r
+	r := &receipt{list: l, at: at, origin: o, done: make(chan struct{}), over: make(map[bellhop.RunID]bool)}
+	if l.open[at] == nil {
+		l.open[at] = make(map[*receipt]bool)
 	}
-	r.asks++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if r.asks--; r.asks == 0 {
-			delete(l.open, o)
-			close(r.done)
+	l.open[at][r] = true
+	return r
+}
+
+func (r *receipt) end() {
+	l := r.list
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if delete(l.open[r.at], r); len(l.open[r.at]) == 0 {
+		delete(l.open, r.at)
+	}
+	close(r.done)
+}
+
+// saying begins to say that a run is accepted, with a context that ends when
+// what came of it is told before. Whether that was so, late reports.
+func (r *receipt) saying(ctx context.Context, id bellhop.RunID) (context.Context, context.CancelFunc) {
+	r.list.mu.Lock()
+	defer r.list.mu.Unlock()
+	ctx, stop := context.WithCancel(ctx)
+	r.run, r.stop = id, stop
+	return ctx, stop
+}
+
+func (r *receipt) late() bool {
+	r.list.mu.Lock()
+	defer r.list.mu.Unlock()
+	return r.over[r.run]
+}
+
+// overtake notes that what came of a run is told now.
+func (l *receipts) overtake(at spot, id bellhop.RunID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for r := range l.open[at] {
+		if r.over[id] = true; r.run == id && r.stop != nil {
+			r.stop()
 		}
 	}
 }
 
-// saying begins to say that an ask for a run is accepted. late reports whether
-// what came of it is told already; the context ends when it is.
-func (l *receipts) saying(ctx context.Context, o bellhop.Origin, id bellhop.RunID) (_ context.Context, late func() bool, end func()) {
-	ctx, cancel := context.WithCancel(ctx)
+// before returns the asks that are not answered yet in a place: those of an
+// origin, and others.
+func (l *receipts) before(at spot, o bellhop.Origin) (own, others []*receipt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.open[o]
-	if r == nil { // nothing waits for it
-		return ctx, func() bool { return false }, cancel
+	for r := range l.open[at] {
+		if r.origin == o {
+			own = append(own, r)
+		} else {
+			others = append(others, r)
+		}
 	}
-	r.stop[id] = cancel
-	late = func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return r.over[id]
-	}
-	return ctx, late, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(r.stop, id)
-		cancel()
-	}
+	return own, others
 }
 
-// overtake notes that what came of a run is told before it was said that it is
-// accepted.
-func (l *receipts) overtake(o bellhop.Origin, id bellhop.RunID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := l.open[o]
-	if r == nil {
-		return
+// afterReceipt returns when a report may be told in a place.
+func (c *Chat) afterReceipt(ctx context.Context, at spot, r bellhop.Report) error {
+	own, others := c.receipts.before(at, r.Ask.Origin)
+	all, err := c.untilAnswered(ctx, others, othersFor)
+	if err != nil {
+		return err
 	}
-	r.over[id] = true
-	if stop := r.stop[id]; stop != nil {
-		stop()
+	mine, err := c.untilAnswered(ctx, own, receiptFor)
+	if err != nil {
+		return err
 	}
-}
-
-// afterReceipt returns when a report may be told: when its ask was answered, or
-// after receiptFor.
-func (c *Chat) afterReceipt(ctx context.Context, r bellhop.Report) error {
-	o := r.Ask.Origin
-	c.receipts.mu.Lock()
-	open := c.receipts.open[o]
-	c.receipts.mu.Unlock()
-	if open == nil {
-		return nil
-	}
-	timer, stop := c.opt.Clock.NewTimer(receiptFor)
-	defer stop()
-	select {
-	case <-open.done:
-	case <-timer:
-		c.receipts.overtake(o, r.Run.ID)
-	case <-ctx.Done():
-		return ctx.Err()
+	if !all || !mine {
+		c.receipts.overtake(at, r.Run.ID)
 	}
 	return nil
+}
+
+// untilAnswered waits until asks are answered, and reports whether they are.
+func (c *Chat) untilAnswered(ctx context.Context, list []*receipt, d time.Duration) (bool, error) {
+	if len(list) == 0 {
+		return true, nil
+	}
+	timer, stop := c.opt.Clock.NewTimer(d)
+	defer stop()
+	for _, r := range list {
+		select {
+		case <-r.done:
+		case <-timer:
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	return true, nil
 }

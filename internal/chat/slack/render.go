@@ -23,8 +23,10 @@ func (c *Chat) deliverOutput(ctx context.Context, at spot, r bellhop.Report) (ts
 	desk := noting{toldDesk{house: c.opt.House, r: raw}, func(ch bellhop.Chunk) {
 		wrote = wrote || ch.Channel == bellhop.Stdout && ch.Attempt == r.Attempt.N && len(ch.Data) > 0
 	}}
-	var out, notes limited
-	to := chat.Outlets{Out: &out, Failures: &out, Notes: &notes, Style: c.style()}
+	out, notes := c.newLimited(ctx), c.newLimited(ctx)
+	defer out.done()
+	defer notes.done()
+	to := chat.Outlets{Out: out, Failures: out, Notes: notes, Style: c.style()}
 	if err := chat.WriteOutcome(ctx, to, desk, raw, chat.Shown{}); err != nil {
 		return "", err
 	}
@@ -237,15 +239,4 @@ func (d noting) Output(ctx context.Context, id bellhop.RunID, follow bool, fn fu
 		d.note(c)
 		return fn(c)
 	})
-}
-
-// limited is a buffer that drops what is more than a file may hold.
-type limited struct{ bytes.Buffer }
-
-func (l *limited) Write(b []byte) (int, error) {
-	if room := maxFile - l.Len(); len(b) > room {
-		l.Buffer.Write(b[:max(0, room)])
-		return len(b), nil
-	}
-	return l.Buffer.Write(b)
 }

@@ -21,6 +21,7 @@ type reply struct {
 	alone   bool   // nobody else is shown the answer
 	respond string // URL that answers the person alone, for half an hour; "" = there is none
 	trigger string // that opens a modal within 3 s; "" = none
+	receipt *receipt
 }
 
 // spot is a place to post to.
@@ -71,16 +72,16 @@ func (c *Chat) sayAccepted(ctx context.Context, to reply, a bellhop.Accepted) {
 	if a.How == bellhop.Repeated && a.Ended { // Slack brought it again: its outcome says it all
 		return
 	}
-	ctx, late, end := c.receipts.saying(ctx, to.origin, a.Run)
-	defer end()
-	if late() {
+	ctx, stop := to.receipt.saying(ctx, a.Run)
+	defer stop()
+	if to.receipt.late() {
 		return
 	}
 	text := c.style().Receipt(a)
 	marked := false
 	if m := to.origin.Message; m != "" && a.Run != 0 && !a.Ended && a.How != bellhop.Rejected {
 		err := c.api.React(ctx, to.origin.Channel, m, c.opt.Reactions.Accepted)
-		if late() { // the mark of its end is there, and stays alone
+		if to.receipt.late() { // the mark of its end is there, and stays alone
 			c.note("taking a mark back", c.api.Unreact(c.ctx, to.origin.Channel, m, c.opt.Reactions.Accepted))
 			return
 		}
@@ -121,26 +122,23 @@ func (c *Chat) sayAway(m message) {
 
 // sayLogs shows what a run printed.
 func (c *Chat) sayLogs(ctx context.Context, to reply, id bellhop.RunID) {
-	var out strings.Builder
-	over := false
+	out := c.newLimited(ctx)
+	defer out.done()
 	err := c.opt.House.Output(ctx, to.person, id, 0, 0, false, func(ch bellhop.Chunk) error {
-		if out.Len()+len(ch.Data) > maxFile {
-			over = true
-			return errEnough
+		if _, err := out.Write(ch.Data); err != nil || !out.over {
+			return err
 		}
-		out.Write(ch.Data)
-		return nil
+		return errEnough
 	})
 	switch {
-	case err != nil && !errors.Is(err, errEnough) && !over:
+	case err != nil && !errors.Is(err, errEnough):
 		c.post(ctx, to, words{text: c.style().ErrorText(err)})
 		return
 	case out.Len() == 0:
 		c.post(ctx, to, words{text: id.String() + " has written nothing so far"})
 		return
-	}
-	if over {
-		fmt.Fprintf(&out, "\n... that is its beginning; all of it: bellhop logs %s", id)
+	case out.over:
+		fmt.Fprintf(&out.Buffer, "\n... that is its beginning; all of it: bellhop logs %s", id)
 	}
 	c.post(ctx, to, words{text: out.String(), code: true, name: id.String() + ".log"})
 }

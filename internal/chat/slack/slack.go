@@ -107,6 +107,7 @@ type Chat struct {
 	hearing lanes // what comes in, in order for each person and place
 	saying  lanes // what is answered
 
+	large    chan struct{} // one is in it for each large output in memory
 	receipts receipts
 	heard    heard
 	people   people
@@ -126,7 +127,8 @@ func New(o Options) (*Chat, error) {
 	c := &Chat{opt: o, ready: make(chan struct{})}
 	c.api = slackapi.New(slackapi.Options{BotToken: o.BotToken, AppToken: o.AppToken, URL: o.APIURL, Clock: o.Clock, Quiet: o.Quiet})
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.receipts.open = make(map[bellhop.Origin]*receipt)
+	c.large = make(chan struct{}, largeAtOnce)
+	c.receipts.open = make(map[spot]map[*receipt]bool)
 	c.heard.known = make(map[string]*hearing)
 	c.people.known, c.people.unknown = make(map[string]known), make(map[string]nobody)
 	c.names.ids, c.names.names = make(map[string]string), make(map[string]string)
