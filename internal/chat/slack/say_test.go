@@ -386,3 +386,19 @@ func TestAShortRunShowsNoProgress(t *testing.T) {
 	}
 	w.deliver(w.house.end(75, bellhop.Succeeded, bellhop.ReportRule{}, o))
 }
+
+func TestARunThatBeganLateShowsNoProgressAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t, slacktest.Options{}, func(o *slack.Options) { o.ProgressAfter = 50 * time.Millisecond })
+	began := time.Now().Add(time.Second)
+	w.house.script = func(ev bellhop.Event) (bellhop.Answer, error) {
+		a := w.house.accept(ev)
+		w.house.runs[a.Run].Started = &began
+		return bellhop.Answer{Action: bellhop.ActionRun, Accepted: a}, nil
+	}
+	w.asked()
+	w.until("it is shown", func() bool { return w.shown("C1", "(00002a) runs").TS != "" })
+	if at := w.Calls("chat.postMessage")[0].At; at.Before(began.Add(50 * time.Millisecond)) {
+		t.Errorf("it is shown %s before its time", began.Sub(at))
+	}
+}
