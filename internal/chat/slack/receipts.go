@@ -58,7 +58,7 @@ func (r *receipt) end() {
 }
 
 // saying begins to say that a run is accepted, with a context that ends when
-// what came of it is told before. Whether that was so, late reports.
+// what came of it is told before that.
 func (r *receipt) saying(ctx context.Context, id bellhop.RunID) (context.Context, context.CancelFunc) {
 	r.list.mu.Lock()
 	defer r.list.mu.Unlock()
@@ -67,6 +67,7 @@ func (r *receipt) saying(ctx context.Context, id bellhop.RunID) (context.Context
 	return ctx, stop
 }
 
+// late reports whether what came of the run is told already.
 func (r *receipt) late() bool {
 	r.list.mu.Lock()
 	defer r.list.mu.Unlock()
@@ -110,7 +111,7 @@ func (c *Chat) afterReceipt(ctx context.Context, at spot, r bellhop.Report) erro
 	if err != nil {
 		return err
 	}
-	if !all || !mine {
+	if r.Kind == bellhop.ReportOutcome && !(all && mine) {
 		c.receipts.overtake(at, r.Run.ID)
 	}
 	return nil
@@ -130,6 +131,8 @@ func (c *Chat) untilAnswered(ctx context.Context, list []*receipt, d time.Durati
 			return false, nil
 		case <-ctx.Done():
 			return false, ctx.Err()
+		case <-c.ctx.Done():
+			return false, c.ctx.Err()
 		}
 	}
 	return true, nil
