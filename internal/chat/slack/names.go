@@ -68,14 +68,13 @@ func (c *Chat) resolveNames(ctx context.Context) error {
 		c.opt.Name, strings.Join(missing, ", "))
 }
 
-// findNames notes the ids of channels and takes their names out of want.
+// findNames notes the ids of channels, until it has those whose names are wanted,
+// and takes these out of want.
 func (c *Chat) findNames(ctx context.Context, want map[string]bool) error {
 	private := c.granted("groups:read")
 	return c.api.Channels(ctx, private, func(ch slackapi.Channel) bool {
-		if want[ch.Name] {
-			c.names.put(ch.Name, ch.ID)
-			delete(want, ch.Name)
-		}
+		c.names.put(ch.Name, ch.ID)
+		delete(want, ch.Name)
 		return len(want) > 0
 	})
 }
