@@ -100,7 +100,7 @@ func (c *Chat) join(id string) {
 		c.note("joining "+id, err)
 		return
 	}
-	c.seen.reached(id, stampOf(c.now()))
+	c.seen.reached(id, stampOf(c.now()), c.seen.gap())
 }
 
 // newChannel takes note of a channel that was made or got another name.
