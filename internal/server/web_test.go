@@ -69,7 +69,7 @@ services:
 	if resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("an unsigned request: %s", resp.Status)
 	}
-	if status, body := get(t, "http://"+addr+"/v1/runs"); status != 404 {
+	if status, body := get(t, "http://"+addr+"/v1/runs"); status != 401 {
 		t.Errorf("the API is served to anybody: %d %q", status, body)
 	}
 }
