@@ -11,8 +11,10 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/secret"
 	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/api"
+	"github.com/bellhop-io/bellhop/internal/web/webhook"
 )
 
 // startWeb starts the HTTP server, if the configuration has one.
@@ -28,6 +30,7 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 			w.Handle(c.Slack.Events, own.Handler())
 		}
 	}
+	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s}, Clock: s.clock, Log: s.log}))
 	w.Handle("/v1/", api.NewPublic(front{s}, s.bearer(), s.log))
 	if err := w.Start(ctx); err != nil {
 		return nil, err
@@ -38,6 +41,29 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 		scheme = "https"
 	}
 	return []Line{{"web", scheme + "://" + w.Addr().String()}}, nil
+}
+
+// hooks is Bellhop for webhooks (webhook.House).
+type hooks struct{ s *Server }
+
+func (h hooks) Webhooks(service string) []bellhop.Webhook { return h.s.engine.Webhooks(service) }
+
+func (h hooks) Reveal(ctx context.Context, value string) (string, error) {
+	if _, is := bellhop.SecretName(value); !is {
+		return value, nil
+	}
+	return secret.Resolve(ctx, h.s.seals.vault, value)
+}
+
+func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error) {
+	if err := h.s.open(ctx); err != nil {
+		return 0, err
+	}
+	return h.s.engine.Hook(ctx, w, key, args)
+}
+
+func (h hooks) Unproven(ctx context.Context, service string, from netip.Addr, times int, err error) {
+	h.s.engine.Unproven(ctx, service, from, times, err)
 }
 
 // What an address may try of tokens that are none, before it is told to wait,
