@@ -91,6 +91,9 @@ func (e *Engine) voter(v *bellhop.Vote) bellhop.Principal {
 	p := bellhop.Person{Identity: v.Identity, Listed: v.Listed}
 	if v.Principal != v.Identity {
 		p.Name = v.Principal
+		if p.Source() == bellhop.SourceAPI { // the person for whom a token spoke
+			p.As = v.Principal
+		}
 	}
 	return e.Identify(p)
 }

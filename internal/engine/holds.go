@@ -196,7 +196,7 @@ func (e *Engine) suppressions(ctx context.Context, inv *ask) ([]bellhop.Hold, er
 		f.Job = &inv.Job
 	}
 	all, err := e.store.Holds.Holds(ctx, f, e.clock.Now())
-	return e.redactHolds(ctx, inv.Person, all), err
+	return e.redactHolds(ctx, inv.Person, holdsInScope(inv.Person, all)), err
 }
 
 // mayHold says whether the person may have a job or service kept back.

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -17,7 +19,11 @@ const outputPage = 256 << 10
 
 // outputPoll is how often output is looked for without a hint: by another
 // server's runs there is none.
-const outputPoll = 250 * time.Millisecond
+// Where there is no other server, a hint is never missed for long.
+const (
+	outputPoll   = 250 * time.Millisecond
+	outputSeldom = 2 * time.Second
+)
 
 // Status tells what happens now, as far as the person may see it.
 func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status, error) {
@@ -32,6 +38,7 @@ func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status,
 	}
 	fillWaits(waiting, holds, now)
 	slices.SortStableFunc(waiting, func(a, b bellhop.Run) int { return goesFirst(&a, &b, now) })
+	running, waiting, holds = inScope(p, running), inScope(p, waiting), holdsInScope(p, holds)
 	s := &bellhop.Status{Running: e.redact(ctx, p, running), Waiting: e.redact(ctx, p, waiting), More: more, Holds: e.redactHolds(ctx, p, holds)}
 	newest, err := e.store.Cluster.Activated(ctx)
 	if err != nil {
@@ -45,7 +52,7 @@ func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status,
 
 // Runs lists runs, newest first, as far as the person may see them.
 func (e *Engine) Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error) {
-	runs, err := e.store.Records.Runs(ctx, f)
+	runs, err := e.scoped(ctx, p, f)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +60,47 @@ func (e *Engine) Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter
 		return nil, err
 	}
 	return e.redact(ctx, p, runs), nil
+}
+
+// scoped lists runs, newest first: of what somebody is confined to, if they are.
+func (e *Engine) scoped(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) (all []bellhop.Run, err error) {
+	if p.Scope == "" {
+		return e.store.Records.Runs(ctx, f)
+	}
+	for s := range strings.FieldsSeq(p.Scope) {
+		of := f
+		service, job, one := strings.Cut(s, "/")
+		if f.Service != "" && f.Service != service || one && f.Job != "" && f.Job != job {
+			continue
+		}
+		if of.Service = service; one {
+			of.Job = job
+		}
+		runs, err := e.store.Records.Runs(ctx, of)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, runs...)
+	}
+	slices.SortFunc(all, func(a, b bellhop.Run) int { return cmp.Compare(b.ID, a.ID) })
+	all = slices.CompactFunc(all, func(a, b bellhop.Run) bool { return a.ID == b.ID })
+	if f.Limit > 0 && len(all) > f.Limit {
+		all = all[:f.Limit]
+	}
+	return all, nil
+}
+
+// inScope leaves out runs that somebody is not confined to.
+func inScope(p bellhop.Person, runs []bellhop.Run) []bellhop.Run {
+	return slices.DeleteFunc(runs, func(r bellhop.Run) bool { return !p.Within(r.Service, r.Job) })
+}
+
+// holdsInScope leaves out what keeps back nothing that somebody is confined to.
+func holdsInScope(p bellhop.Person, holds []bellhop.Hold) []bellhop.Hold {
+	return slices.DeleteFunc(holds, func(h bellhop.Hold) bool {
+		whole := h.Job == "" && slices.ContainsFunc(strings.Fields(p.Scope), func(s string) bool { return strings.HasPrefix(s, h.Service+"/") })
+		return !whole && !p.Within(h.Service, h.Job)
+	})
 }
 
 // Run returns one run that the person may see, else NotFound or NotAllowed.
@@ -110,7 +158,11 @@ func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.Ru
 		if !follow || run.State.Terminal() {
 			return nil
 		}
-		look, stop := e.clock.NewTimer(outputPoll)
+		every := outputPoll
+		if !e.store.Shared {
+			every = outputSeldom
+		}
+		look, stop := e.clock.NewTimer(every)
 		select {
 		case <-ctx.Done():
 			stop()

@@ -151,22 +151,51 @@ func (e *Engine) TokenPerson(ctx context.Context, text string) (bellhop.Person, 
 	if !ok || !both || len(name) > 63 || len(part) > 64 {
 		return bellhop.Person{}, errToken
 	}
+	k, err := e.token(ctx, name)
+	if err != nil {
+		return bellhop.Person{}, err
+	}
+	if subtle.ConstantTimeCompare([]byte(k.Hash), []byte(hashToken(part))) != 1 {
+		return bellhop.Person{}, errToken
+	}
+	return k.person(), nil
+}
+
+// TokenNow is who a token that spoke at a time stands for now. NotAllowed: it is
+// none any more; one that was made since is another, whatever it is called.
+func (e *Engine) TokenNow(ctx context.Context, identity string, spoke time.Time) (bellhop.Person, error) {
+	k, err := e.token(ctx, strings.TrimPrefix(identity, bellhop.SourceAPI+":"))
+	if bellhop.CodeOf(err) == bellhop.NotAllowed || err == nil && k.Made.After(spoke) {
+		return bellhop.Person{}, bellhop.Errorf(bellhop.NotAllowed, "the token of %s was removed, or has expired, since", identity)
+	}
+	return k.person(), err
+}
+
+// token reads a token that is valid now, or errToken.
+func (e *Engine) token(ctx context.Context, name string) (k kept, err error) {
+	if bellhop.CheckName("token", name) != nil { // no store is asked for what can't be there
+		return k, errToken
+	}
 	now := e.clock.Now()
 	v, err := e.store.Values.Get(ctx, tokenSpace, name, now)
 	if bellhop.CodeOf(err) == bellhop.NotFound {
-		return bellhop.Person{}, errToken
+		return k, errToken
 	}
 	if err != nil {
-		return bellhop.Person{}, bellhop.Errorf(bellhop.Unavailable, "the token can't be looked up: %w", err)
+		return k, bellhop.Errorf(bellhop.Unavailable, "the token can't be looked up: %w", err)
 	}
-	var k kept
 	if err := json.Unmarshal(v.Value, &k); err != nil {
-		return bellhop.Person{}, bellhop.Errorf(bellhop.Internal, "token %s can't be read: %w", name, err)
+		return k, bellhop.Errorf(bellhop.Internal, "token %s can't be read: %w", name, err)
 	}
-	if subtle.ConstantTimeCompare([]byte(k.Hash), []byte(hashToken(part))) != 1 || !k.Expires.IsZero() && !now.Before(k.Expires) {
-		return bellhop.Person{}, errToken
+	if !k.Expires.IsZero() && !now.Before(k.Expires) {
+		return k, errToken
 	}
-	return bellhop.Person{Identity: bellhop.SourceAPI + ":" + k.Name, As: k.As, Scope: strings.Join(k.Allow, " ")}, nil
+	return k, nil
+}
+
+// person is who shows the token.
+func (k *kept) person() bellhop.Person {
+	return bellhop.Person{Identity: bellhop.SourceAPI + ":" + k.Name, As: k.As, Scope: strings.Join(k.Allow, " ")}
 }
 
 func hashToken(part string) string {
@@ -204,22 +233,27 @@ func outOfScope(who bellhop.Principal, r request) (d bellhop.Decision, out bool)
 	}
 	return bellhop.Decision{
 		Rule:   "--allow of token " + who.Identity,
-		Reason: fmt.Sprintf("%s is not for %s: the token is for %s alone", strings.TrimSpace(r.service+" "+r.job), who.Identity, who.Scope),
+		Reason: fmt.Sprintf("this is not for %s: the token is for %s alone", who.Identity, who.Scope),
 	}, true
 }
 
 // Bind checks a job's arguments and fills in defaults, for somebody who may have
 // it done: what is wrong with them tells of the job.
 func (e *Engine) Bind(ctx context.Context, p bellhop.Person, service, job string, args bellhop.Args) (bellhop.Args, error) {
+	a := &ask{Invocation: &bellhop.Invocation{Action: bellhop.ActionRun, Service: service, Job: job, Args: args}, who: e.Identify(p)}
 	o, err := e.active.Load().offer(service, job)
-	if err != nil {
+	if err != nil { // to those alone who could use the service
+		if e.active.Load().services[service] != nil {
+			if _, refused := e.allow(ctx, a, request{service: service, maybe: true}); refused != nil {
+				return nil, refused
+			}
+		}
 		return nil, err
 	}
 	bound, err := o.job.Bind(args)
 	if err == nil {
 		return bound, nil
 	}
-	a := &ask{Invocation: &bellhop.Invocation{Action: bellhop.ActionRun, Service: service, Job: job, Args: args}, who: e.Identify(p)}
 	if _, refused := e.allow(ctx, a, request{service: service, job: job, maybe: true}); refused != nil {
 		return nil, refused
 	}

@@ -100,14 +100,69 @@ func TestATokenIsConfined(t *testing.T) {
 	if err := a.MayManage(t.Context(), free, "reload"); err != nil {
 		t.Errorf("a token of an admin: %v", err)
 	}
-	runs, err := a.Runs(t.Context(), other, bellhop.RunFilter{Limit: 9})
-	if err != nil || len(runs) == 0 {
-		t.Fatal(runs, err)
+	if runs, err := a.Runs(t.Context(), other, bellhop.RunFilter{Limit: 9}); err != nil || len(runs) > 0 {
+		t.Errorf("it is shown %+v, %v", runs, err)
 	}
-	for _, r := range runs {
-		if r.Job == "deploy" && len(r.Args) > 0 {
-			t.Errorf("it is shown %v of %s", r.Args, r.ID)
-		}
+	if st, err := a.Status(t.Context(), other); err != nil || len(st.Running)+len(st.Waiting) > 0 {
+		t.Errorf("it is shown %+v, %v", st, err)
+	}
+	if runs, err := a.Runs(t.Context(), all, bellhop.RunFilter{Limit: 1}); err != nil || len(runs) != 1 || runs[0].ID != own {
+		t.Errorf("that of the whole service is shown %+v, %v", runs, err)
+	}
+	if _, err := a.do(other, about(bellhop.ActionLogs, own)); strings.Contains(err.Error(), "deploy") {
+		t.Errorf("it is told what another run is of: %v", err)
 	}
 	a.may(all, about(bellhop.ActionApprove, run.ID), true)
+}
+
+// TestATokenThatSpokeIsLookedUpAgain: what it has put off has the rights that it
+// has when the time comes.
+func TestATokenThatSpokeIsLookedUpAgain(t *testing.T) {
+	a := newApprovals(t, nil)
+	_, p := a.token(bellhop.Token{Name: "ci", As: "ada", Allow: []string{"site"}})
+	spoke := a.clock.Now()
+	if now, err := a.TokenNow(t.Context(), p.Identity, spoke); err != nil || now != p {
+		t.Errorf("it is %+v, %v", now, err)
+	}
+	gone := func(why string) {
+		t.Helper()
+		if now, err := a.TokenNow(t.Context(), p.Identity, spoke); bellhop.CodeOf(err) != bellhop.NotAllowed {
+			t.Errorf("%s: it is %+v, %v", why, now, err)
+		}
+	}
+	if err := a.RemoveToken(t.Context(), boss, "ci"); err != nil {
+		t.Fatal(err)
+	}
+	gone("removed")
+	a.clock.Advance(time.Second)
+	a.token(bellhop.Token{Name: "ci", As: "ada", Expires: a.clock.Now().Add(time.Hour)})
+	gone("another of its name")
+	spoke = a.clock.Now()
+	a.clock.Advance(time.Hour)
+	gone("expired")
+}
+
+// TestAVoteOfATokenCounts as that of the person for whom it spoke.
+func TestAVoteOfATokenCounts(t *testing.T) {
+	a := newApprovals(t, nil)
+	a.activate(counting(2, nil))
+	_, bot := a.token(bellhop.Token{Name: "ci", As: "ada"})
+	id := a.asked().ID
+	a.approved(bot, id, bellhop.Held, "ada")
+	if _, err := a.do(opsAda, approve(id)); err == nil && a.get(id).State != bellhop.Held {
+		t.Error("one person has counted twice")
+	}
+	a.approved(opsBea, id, bellhop.Waiting, "ada bea")
+}
+
+// TestAGuestLearnsOfNoJobs by asking for one.
+func TestAGuestLearnsOfNoJobs(t *testing.T) {
+	a := newApprovals(t, nil)
+	a.activate(func(cat *bellhop.Catalog) { cat.Services[0].Restricted = true; cat.Services[0].Allow = nil })
+	_, guest := a.token(bellhop.Token{Name: "guest"})
+	for _, name := range []string{"deploy", "nosuch"} {
+		if _, err := a.Bind(t.Context(), guest, "site", name, bellhop.Args{"x": bellhop.Text("y")}); bellhop.CodeOf(err) != bellhop.NotAllowed {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

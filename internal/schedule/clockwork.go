@@ -54,14 +54,15 @@ type House interface {
 // so that each tick is dealt with once: by whichever server, across restarts,
 // and when a clock is set anew.
 type Clockwork struct {
-	opt   Options
-	stop  context.CancelFunc
-	loop  sync.WaitGroup
-	wake  chan struct{}
-	specs map[string]*Spec // by text; the loop's alone
-	known map[string]*cursor
-	names string // of the schedules that there were last
-	mine  bool
+	opt    Options
+	stop   context.CancelFunc
+	loop   sync.WaitGroup
+	wake   chan struct{}
+	adding sync.Mutex       // one at a time, so that they are counted
+	specs  map[string]*Spec // by text; the loop's alone
+	known  map[string]*cursor
+	names  string // of the schedules that there were last
+	mine   bool
 }
 
 // New returns a clockwork that is not started.

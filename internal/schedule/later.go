@@ -4,11 +4,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+)
+
+// What may wait to be asked for: for one principal, and in all.
+const (
+	MaxLater  = 100
+	maxLaters = 10_000
 )
 
 // laterBatch is how many are looked at in one go.
@@ -43,11 +50,33 @@ func idOf(key string) string {
 // Add writes down what somebody wants to be asked for later. The same event
 // again gives what was written then.
 func (c *Clockwork) Add(ctx context.Context, l bellhop.Later) (bellhop.Later, error) {
+	c.adding.Lock()
+	defer c.adding.Unlock()
 	l.ID = idOf(l.Key)
-	if known, err := c.find(ctx, l.ID); err == nil {
-		return known, nil
-	} else if bellhop.CodeOf(err) != bellhop.NotFound {
+	all, err := c.Later(ctx)
+	if err != nil {
 		return l, err
+	}
+	waiting, own := 0, 0
+	for _, k := range all {
+		switch {
+		case k.Key == l.Key:
+			return k, nil
+		case k.ID == l.ID: // which takes some 2^40 keys to find
+			return l, bellhop.Errorf(bellhop.Conflict, "the id %s is taken by something else; ask again, under another key", l.ID)
+		case k.Failed != "":
+			continue
+		}
+		waiting++
+		if k.Person.Principal() == l.Person.Principal() {
+			own++
+		}
+	}
+	switch {
+	case own >= MaxLater:
+		return l, bellhop.Errorf(bellhop.Conflict, "%d things are to be asked for later for %s, which is as many as may be; take some back (unschedule ID; schedules lists them), or ask again when some are done", own, l.Person.Principal())
+	case waiting >= maxLaters:
+		return l, bellhop.Errorf(bellhop.Conflict, "%d things are to be asked for later, which is as many as may be; ask again when some are done", waiting)
 	}
 	text, err := json.Marshal(l)
 	if err != nil {
@@ -104,28 +133,31 @@ func (c *Clockwork) Remove(ctx context.Context, l bellhop.Later) error {
 	return c.opt.Values.Delete(ctx, laterSpace, laterKey(&l), -1, c.opt.Clock.Now())
 }
 
-// later says what is due, and returns when the next is.
-func (c *Clockwork) later(ctx context.Context) (next time.Time, err error) {
-	for {
+// later says what is due, and returns when the next is. What can't be said yet
+// keeps nothing else back.
+func (c *Clockwork) later(ctx context.Context) (next time.Time, failed error) {
+	for after := ""; ; {
 		now := c.opt.Clock.Now()
-		list, err := c.opt.Values.List(ctx, laterSpace, toCome, "", laterBatch, now)
+		list, err := c.opt.Values.List(ctx, laterSpace, toCome, after, laterBatch, now)
 		if err != nil {
 			return next, err
 		}
 		for _, v := range list {
+			after = v.Key
 			var l bellhop.Later
 			if err := json.Unmarshal(v.Value, &l); err != nil {
-				return next, bellhop.Errorf(bellhop.Internal, "what is kept as %s can't be read: %w", v.Key, err)
+				failed = errors.Join(failed, bellhop.Errorf(bellhop.Internal, "what is kept as %s can't be read: %w", v.Key, err))
+				continue
 			}
 			if l.At.After(now) {
-				return l.At, nil
+				return l.At, failed
 			}
 			if err := c.say(ctx, l); err != nil {
-				return next, err
+				failed = errors.Join(failed, err)
 			}
 		}
 		if len(list) < laterBatch {
-			return next, nil
+			return next, failed
 		}
 	}
 }
@@ -140,6 +172,9 @@ func (c *Clockwork) say(ctx context.Context, l bellhop.Later) error {
 	if err != nil {
 		c.opt.Log.Warn("what was to be asked for later came to nothing", "id", l.ID, "principal", l.Person.Principal(), "error", err)
 		l.Failed = err.Error()
+		if err := c.dropFailed(ctx, l.Person.Principal()); err != nil {
+			return err
+		}
 		text, err := json.Marshal(l)
 		if err != nil {
 			return err
@@ -149,4 +184,27 @@ func (c *Clockwork) say(ctx context.Context, l bellhop.Later) error {
 		}
 	}
 	return c.Remove(ctx, was)
+}
+
+// dropFailed forgets the oldest of what came to nothing for a principal, when
+// there is as much of it as is kept.
+func (c *Clockwork) dropFailed(ctx context.Context, principal string) error {
+	all, err := c.Later(ctx)
+	if err != nil {
+		return err
+	}
+	var oldest bellhop.Later
+	n := 0
+	for _, l := range all {
+		if l.Failed == "" || l.Person.Principal() != principal {
+			continue
+		}
+		if n++; n == 1 || l.At.Before(oldest.At) {
+			oldest = l
+		}
+	}
+	if n < MaxLater {
+		return nil
+	}
+	return c.Remove(ctx, oldest)
 }

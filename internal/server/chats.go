@@ -23,6 +23,28 @@ func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err
 			lines = append(lines, Line{c.Name, "Slack"})
 			continue
 		}
+		srv := s.sshs[c.Name]
+		if err := srv.Start(ctx); err != nil {
+			return nil, err
+		}
+		s.onStop(func(ctx context.Context) {
+			if err := srv.Stop(ctx); err != nil {
+				s.log.Warn("stopping "+c.Name, "error", err)
+			}
+		})
+		lines = append(lines, Line{c.Name, srv.Addr().String()})
+	}
+	return lines, nil
+}
+
+// makeSSHs builds the chats over SSH, which know whose keys are admitted. None
+// listens yet.
+func (s *Server) makeSSHs(ctx context.Context, cfg *Loaded) error {
+	s.sshs = make(map[string]*sshchat.Server)
+	for _, c := range cfg.Chats {
+		if c.SSH == nil {
+			continue
+		}
 		srv, err := sshchat.New(sshchat.Options{
 			Name: c.Name, Listen: c.SSH.Listen, HostKey: c.SSH.HostKey,
 			AuthorizedKeys: c.SSH.AuthorizedKeys, TrustedUserCA: c.SSH.TrustedUserCA,
@@ -35,19 +57,11 @@ func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err
 			Clock: zoned{s.clock, cfg.Location}, Log: s.log,
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := srv.Start(ctx); err != nil {
-			return nil, err
-		}
-		s.onStop(func(ctx context.Context) {
-			if err := srv.Stop(ctx); err != nil {
-				s.log.Warn("stopping "+c.Name, "error", err)
-			}
-		})
-		lines = append(lines, Line{c.Name, srv.Addr().String()})
+		s.sshs[c.Name] = srv
 	}
-	return lines, nil
+	return nil
 }
 
 // login records that somebody proved who they are, or failed to.

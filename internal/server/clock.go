@@ -40,7 +40,7 @@ func (h clockHouse) Cancel(ctx context.Context, sc *bellhop.Schedule, run bellho
 
 // Say says what somebody has put off, as who they are by now.
 func (h clockHouse) Say(ctx context.Context, l bellhop.Later) error {
-	p, err := h.s.whoNow(ctx, l.Person)
+	p, err := h.s.whoNow(ctx, l.Person, l.Made)
 	if err != nil {
 		return err
 	}
@@ -51,15 +51,26 @@ func (h clockHouse) Say(ctx context.Context, l bellhop.Later) error {
 	return err
 }
 
-// whoNow is somebody as their chat knows them now: who has left since is not of
-// the house any more.
-func (s *Server) whoNow(ctx context.Context, p bellhop.Person) (bellhop.Person, error) {
-	if own := s.slacks[p.Source()]; own != nil {
+// whoNow is somebody as they are known now to where they spoke from, which was
+// at a time: who has left since is not of the house any more, and what has
+// ended (a token, a key, a whole chat) is nobody.
+func (s *Server) whoNow(ctx context.Context, p bellhop.Person, spoke time.Time) (bellhop.Person, error) {
+	source := p.Source()
+	if own := s.slacks[source]; own != nil {
 		now, err := own.Person(ctx, p.Identity)
 		now.Channel = p.Channel
 		return now, err
 	}
-	return p, nil
+	if own := s.sshs[source]; own != nil {
+		return p, own.StillKnown(p)
+	}
+	switch {
+	case source == bellhop.SourceAPI:
+		return s.engine.TokenNow(ctx, p.Identity, spoke)
+	case source == "local" || s.opt.rehearsal != nil:
+		return p, nil
+	}
+	return p, bellhop.Errorf(bellhop.NotAllowed, "there is no chat %s any more, so %s is not known", source, p.Identity)
 }
 
 // clocked answers what is about the clock.

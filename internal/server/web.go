@@ -66,18 +66,22 @@ func (h hooks) Unproven(ctx context.Context, service string, from netip.Addr, ti
 	h.s.engine.Unproven(ctx, service, from, times, err)
 }
 
-// What an address may try of tokens that are none, before it is kept waiting.
+// What an address may try of tokens that are none, before it is told to wait,
+// and how many the trail has of all addresses at once.
 const (
 	badTokens      = 20
+	badRecords     = 100
 	badTokensEvery = time.Second
 	maxAddresses   = 10_000
 )
 
-// bearer tells who shows a token. An address that shows many that are none is
-// not looked at for a while.
+// bearer tells who shows a token. How many that are none an address may show is
+// bounded, and how many of those the trail has, from wherever they come: it is
+// kept for good. One that is valid is always good, since nobody can guess it.
 func (s *Server) bearer() func(*http.Request) (bellhop.Person, error) {
 	var mu sync.Mutex
 	bad := make(map[netip.Addr]*rate.Limiter)
+	records := rate.NewLimiter(rate.Every(badTokensEvery), badRecords)
 	of := func(from netip.Addr) *rate.Limiter {
 		mu.Lock()
 		defer mu.Unlock()
@@ -97,18 +101,17 @@ func (s *Server) bearer() func(*http.Request) (bellhop.Person, error) {
 		if !ok {
 			return bellhop.Person{}, unproven("the header Authorization: Bearer TOKEN is missing; an admin makes a token with: bellhop token create NAME")
 		}
-		l := of(from)
-		if l.Tokens() < 1 {
-			return bellhop.Person{}, &web.Problem{Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, Detail: "too many tokens from " + from.String() + " were not valid; try again in a while"}
-		}
 		p, err := s.engine.TokenPerson(r.Context(), strings.TrimSpace(text))
-		if bellhop.CodeOf(err) == bellhop.NotAllowed {
-			if l.Allow() {
-				_ = s.login(r.Context(), bellhop.SourceAPI, bellhop.Person{Identity: bellhop.SourceAPI + ":?"}, from.String(), err)
-			}
-			return p, unproven(err.Error())
+		if bellhop.CodeOf(err) != bellhop.NotAllowed {
+			return p, err // also when others at the same address guess
 		}
-		return p, err
+		if !of(web.Network(from)).Allow() {
+			return p, &web.Problem{Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, Detail: "too many tokens from " + from.String() + " were not valid; try again in a while"}
+		}
+		if records.Allow() {
+			_ = s.login(r.Context(), bellhop.SourceAPI, bellhop.Person{Identity: bellhop.SourceAPI + ":?"}, from.String(), err)
+		}
+		return p, unproven(err.Error())
 	}
 }
 

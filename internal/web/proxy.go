@@ -24,7 +24,7 @@ func (s *Server) client(r *http.Request) netip.Addr {
 		if err != nil {
 			break
 		}
-		at = a.Unmap()
+		at = a.Unmap().WithZone("")
 	}
 	return at
 }

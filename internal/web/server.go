@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -73,6 +74,7 @@ type Server struct {
 	ln    net.Listener
 	end   context.CancelFunc
 	serve sync.WaitGroup
+	large *limited // larger bodies that are being read
 }
 
 // New returns a server that is not started.
@@ -85,6 +87,7 @@ func New(o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opt: o, mux: http.NewServeMux()}
+	s.large = limit(nil, large, largeEach, func(netip.Addr) bool { return false })
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
 	})
@@ -128,6 +131,10 @@ func (s *Server) Start(context.Context) error {
 	return nil
 }
 
+// stopFor is how long requests that wait for nothing may take to end: only a
+// client that reads nothing takes longer.
+const stopFor = 2 * time.Second
+
 // Stop ends what streams, and waits for other requests until ctx ends. It may
 // be called twice.
 func (s *Server) Stop(ctx context.Context) {
@@ -135,6 +142,8 @@ func (s *Server) Stop(ctx context.Context) {
 		return
 	}
 	s.end()
+	ctx, cancel := context.WithTimeout(ctx, stopFor)
+	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}
@@ -144,6 +153,7 @@ func (s *Server) Stop(ctx context.Context) {
 // headers are those that every answer has.
 func (s *Server) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.tell(r)
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -160,7 +170,11 @@ func (s *Server) whole(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(w)
 		_ = c.SetReadDeadline(time.Now().Add(s.opt.Limits.Read))
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opt.Limits.Body))
+		body, err := s.read(w, r)
+		if p, ok := errors.AsType[*Problem](err); ok {
+			Fail(w, p)
+			return
+		}
 		if long, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			Fail(w, &Problem{Status: http.StatusRequestEntityTooLarge, Code: bellhop.Invalid, Detail: "the body is larger than the " + size(long.Limit) + " that are taken"})
 			return
@@ -173,6 +187,47 @@ func (s *Server) whole(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Bodies of up to small bytes are read from whoever sends them. Of larger ones,
+// so many at a time, which nobody has had to prove anything for yet.
+const (
+	small     = 64 << 10
+	large     = 32
+	largeEach = 8 // from one address
+)
+
+func (s *Server) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	most := s.opt.Limits.Body
+	if r.ContentLength > most { // before any of it is sent, if the client asks (Expect: 100-continue)
+		w.Header().Set("Connection", "close")
+		return nil, &http.MaxBytesError{Limit: most}
+	}
+	from := http.MaxBytesReader(w, r.Body, most)
+	body, err := io.ReadAll(io.LimitReader(from, small))
+	if err != nil || len(body) < small {
+		return body, err
+	}
+	at := Client(r.Context())
+	if !s.large.take(at) {
+		w.Header().Set("Connection", "close")
+		return nil, &Problem{Status: http.StatusServiceUnavailable, Code: bellhop.Unavailable, Detail: "not accepted: too many large bodies are being sent just now; send it again"}
+	}
+	defer s.large.give(at)
+	rest, err := io.ReadAll(from)
+	return append(body, rest...), err
+}
+
+// tell logs that a handler failed, and cuts the connection.
+func (s *Server) tell(r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+		s.opt.Log.Error("a request was cut off by a fault of Bellhop's", "method", r.Method, "path", r.URL.Path, "fault", v, "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {

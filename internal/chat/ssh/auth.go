@@ -123,6 +123,19 @@ func (s *Server) still(key ssh.PublicKey, addr net.Addr, who person) error {
 	return nil
 }
 
+// StillKnown is nil while some key would be admitted as this person. Of who came
+// by a certificate, no more is known than that there are authorities.
+func (s *Server) StillKnown(p bellhop.Person) error {
+	known := !p.Listed && s.authorities.any(func(*Key) bool { return true })
+	now := s.opt.Clock.Now()
+	if known || p.Listed && s.authorized.any(func(k *Key) bool {
+		return s.opt.Name+":"+k.Name == p.Identity && (k.Expires.IsZero() || now.Before(k.Expires))
+	}) {
+		return nil
+	}
+	return bellhop.Errorf(bellhop.NotAllowed, "no key of %s is admitted any more", p.Identity)
+}
+
 // parseAuthorities reads the keys of those who may sign certificates.
 func parseAuthorities(data []byte, path string, log *slog.Logger) map[string]*Key {
 	keys := map[string]*Key{}

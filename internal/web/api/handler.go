@@ -1,15 +1,20 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
@@ -58,6 +63,8 @@ type Handler struct {
 	public bool
 	log    *slog.Logger
 	mux    *http.ServeMux
+
+	waiting atomic.Int64 // requests that wait for the end of a run
 
 	mu   sync.Mutex
 	acks map[ackKey]chan struct{} // deliveries that wait for their ack
@@ -149,6 +156,8 @@ func (h *Handler) handle(pattern string, fn endpoint) {
 			switch {
 			case !h.public && c.source != "" && c.source != "ask" && c.source != "console":
 				err = bellhop.Errorf(bellhop.Invalid, "%s is %.40q; it may be ask or console", headerSource, c.source)
+			case !utf8.ValidString(r.Header.Get(headerKey)):
+				err = bellhop.Errorf(bellhop.Invalid, "the header %s is not UTF-8", headerKey)
 			case len(c.session) > 128:
 				err = bellhop.Errorf(bellhop.Invalid, "%s is longer than 128 bytes", headerSession)
 			default:
@@ -182,13 +191,73 @@ func reply(w http.ResponseWriter, v any) error {
 	return json.NewEncoder(w).Encode(v)
 }
 
+// readBody reads the one JSON value that a body is. Nothing may be read in two
+// ways: what follows, a name that comes twice, bytes that are no text.
 func readBody[T any](r *http.Request) (v T, err error) {
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&v); err != nil {
+	text, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = strict(text, &v)
+	}
+	if err != nil {
 		return v, bellhop.Errorf(bellhop.Invalid, "the request's body is not the JSON expected here: %w", err)
 	}
 	return v, nil
+}
+
+func strict(text []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows it")
+	}
+	if !utf8.Valid(text) {
+		return errors.New("it is not UTF-8")
+	}
+	return once(json.NewDecoder(bytes.NewReader(text)))
+}
+
+// once returns an error when a name comes twice in an object: in the same case,
+// or, where fields are meant by them, in another.
+func once(dec *json.Decoder) error {
+	var names []map[string]bool // of each object that is open; nil = a list
+	key := false                // a name comes next, in an object
+	for {
+		t, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch t := t.(type) {
+		case json.Delim:
+			switch t {
+			case '{':
+				names, key = append(names, map[string]bool{}), true
+				continue
+			case '[':
+				names, key = append(names, nil), false
+				continue
+			}
+			names = names[:len(names)-1]
+		case string:
+			if key {
+				of, name := names[len(names)-1], t
+				if len(names) == 1 {
+					name = strings.ToLower(t)
+				}
+				if of[name] {
+					return fmt.Errorf("%.40q stands in it twice", t)
+				}
+				of[name], key = true, false
+				continue
+			}
+		}
+		key = len(names) > 0 && names[len(names)-1] != nil
+	}
 }
 
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, c caller) error {
@@ -342,7 +411,11 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, c caller) err
 }
 
 func (h *Handler) version(w http.ResponseWriter, _ *http.Request, _ caller) error {
-	return reply(w, h.front.Server())
+	s := h.front.Server()
+	if h.public { // where and what it works is nothing for whoever has a token
+		return reply(w, map[string]string{"version": s.Version, "zone": s.Zone})
+	}
+	return reply(w, s)
 }
 
 func (h *Handler) reload(w http.ResponseWriter, r *http.Request, c caller) error {

@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -76,25 +76,50 @@ func (h *Handler) askJob(w http.ResponseWriter, r *http.Request, c caller) error
 
 // result waits for the end of a run, and gathers what it wrote.
 func (h *Handler) result(ctx context.Context, c caller, id bellhop.RunID, wait time.Duration) (got result, ended bool, err error) {
-	read, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	var out, errs strings.Builder
 	if wait > 0 {
-		err = h.front.Output(read, c.person, id, 0, 0, true, func(k bellhop.Chunk) error {
-			to := &out
-			if k.Channel == bellhop.Stderr {
-				to = &errs
-			}
-			room := max(0, maxResult-to.Len())
-			got.Cut = got.Cut || len(k.Data) > room
-			to.Write(k.Data[:min(len(k.Data), room)])
-			return nil
-		})
-		if err != nil && (read.Err() == nil || ctx.Err() != nil) && !errors.Is(err, context.DeadlineExceeded) {
+		if err := h.await(ctx, c, id, wait); err != nil {
 			return got, false, err
 		}
 	}
 	run, err := h.front.Run(ctx, c.person, id)
-	got.Run, got.Stdout, got.Stderr = toObject(run), strings.ToValidUTF8(out.String(), "\ufffd"), strings.ToValidUTF8(errs.String(), "\ufffd")
-	return got, wait > 0 && run.State.Terminal(), err
+	got.Run = toObject(run)
+	if err != nil || wait == 0 || !run.State.Terminal() {
+		return got, false, err
+	}
+	var out, errs strings.Builder
+	err = h.front.Output(ctx, c.person, id, 0, 0, false, func(k bellhop.Chunk) error {
+		to := &out
+		if k.Channel == bellhop.Stderr {
+			to = &errs
+		}
+		room := max(0, maxResult-to.Len())
+		got.Cut = got.Cut || len(k.Data) > room
+		to.Write(k.Data[:min(len(k.Data), room)])
+		return nil
+	})
+	got.Stdout, got.Stderr = strings.ToValidUTF8(out.String(), "\ufffd"), strings.ToValidUTF8(errs.String(), "\ufffd")
+	if bellhop.CodeOf(err) == bellhop.NotFound { // it is not kept any more, of a run that ended long ago
+		err = nil
+	}
+	return got, true, err
+}
+
+// maxWaiting is how many requests may wait at a time. Others are answered at
+// once, as when nothing ended in time.
+const maxWaiting = 1000
+
+// await returns when a run has ended, or wait has passed. It holds none of the
+// output.
+func (h *Handler) await(ctx context.Context, c caller, id bellhop.RunID, wait time.Duration) error {
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > maxWaiting {
+		return nil
+	}
+	until, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := h.front.Output(until, c.person, id, math.MaxInt32, math.MaxInt64, true, func(bellhop.Chunk) error { return nil })
+	if until.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
 }
