@@ -87,7 +87,7 @@ func TestMissedTicks(t *testing.T) {
 			map[bellhop.Missed]string{"skip": "missed", "all": "missed"},
 		},
 		"several, long ago": {
-			"5,6,7 13 30 11 *", "720h", map[bellhop.Missed]string{"one": "13:07:00", "skip": "", "all": ""},
+			"5,6,7 13 30 11 *", "49h30m", map[bellhop.Missed]string{"one": "13:07:00", "skip": "", "all": ""},
 			map[bellhop.Missed]string{"skip": "missed, as some before it", "all": "missed, as some before it"},
 		},
 		"the last day's": {
@@ -225,22 +225,38 @@ func TestOverlap(t *testing.T) {
 
 func TestHouseIsAwayForAWhile(t *testing.T) {
 	for _, code := range []bellhop.Code{bellhop.Unavailable, bellhop.Internal} {
-		r := newRig(t, each("*/10 * * * * *", overlap(bellhop.OverlapCancel)))
-		r.pass()
-		r.goOn(10 * time.Second)
-		r.want("at first", "12:00:10")
-		r.house.away = bellhop.Errorf(code, "away")
-		for range 5 {
+		for _, o := range []bellhop.Overlap{bellhop.OverlapQueue, bellhop.OverlapCancel} {
+			r := newRig(t, each("*/10 * * * * *", overlap(o)))
+			r.pass()
 			r.goOn(10 * time.Second)
+			r.want("at first", "12:00:10")
+			r.house.away = bellhop.Errorf(code, "away")
+			for range 5 {
+				r.goOn(10 * time.Second)
+			}
+			r.want("meanwhile", "")
+			if st := r.state(); st.Note != "" {
+				t.Errorf("noted: %s", st.Note)
+			}
+			r.house.away, r.house.ended[1] = nil, true
+			r.pass()
+			r.want("afterwards", "12:00:20 12:00:30 12:00:40 12:00:50 12:01:00")
 		}
-		r.want("meanwhile", "")
-		if st := r.state(); st.Note != "" {
-			t.Errorf("noted: %s", st.Note)
-		}
-		r.house.away, r.house.ended[1] = nil, true
-		r.pass()
-		r.want("afterwards", "12:00:20 12:00:30 12:00:40 12:00:50 12:01:00")
 	}
+}
+
+// TestRunBeforeCanNotBeCancelled: where the run before can't be cancelled now,
+// the next one waits for that; where that is refused, it does not.
+func TestRunBeforeCanNotBeCancelled(t *testing.T) {
+	r := newRig(t, each("* * * * *", overlap(bellhop.OverlapCancel)))
+	r.pass()
+	r.goOn(time.Minute)
+	r.house.cancel = errAway
+	r.goOn(time.Minute)
+	r.want("while it can't be", "12:01:00")
+	r.house.cancel = bellhop.Errorf(bellhop.NotAllowed, "no")
+	r.pass()
+	r.want("when it is refused", "12:02:00")
 }
 
 func TestHouseRefuses(t *testing.T) {

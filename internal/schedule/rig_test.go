@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -74,9 +75,11 @@ type house struct {
 	ended map[bellhop.RunID]bool
 	stops []bellhop.RunID
 	away  error // of all
-	says  map[string]error
-	said  []bellhop.Later
-	onSay func(bellhop.Later)
+	// cancel is what cancelling comes to.
+	cancel error
+	says   map[string]error
+	said   []bellhop.Later
+	onSay  func(bellhop.Later)
 	// before is called at each tick that is asked for.
 	before func(a asked)
 }
@@ -115,7 +118,7 @@ func (h *house) Ended(_ context.Context, run bellhop.RunID) (bool, error) {
 
 func (h *house) Cancel(_ context.Context, _ *bellhop.Schedule, run bellhop.RunID) error {
 	h.stops = append(h.stops, run)
-	return h.away
+	return cmp.Or(h.cancel, h.away)
 }
 
 func (h *house) Say(_ context.Context, l bellhop.Later) error {
