@@ -30,18 +30,22 @@ type scheduleRaw struct {
 func (b *builder) schedules(s *bellhop.Service, raw serviceRaw, good map[string]bool) {
 	names := map[string]at{}
 	for _, r := range raw.Schedules.items {
+		faults := len(b.faults.list)
 		sc := b.schedule(s, r, good)
+		well := len(b.faults.list) == faults && !r.bad
 		if sc.ReportTo == "" {
 			sc.ReportTo = raw.ReportTo.val
 		}
-		if first, twice := names[sc.Name]; twice && !r.bad {
+		if first, twice := names[sc.Name]; twice && (well || r.Name.good()) {
 			if r.Name.isSet() {
 				b.fault(r.Name.at, "the name %q is given to two schedules; the other stands in %s", sc.Name, first.line())
 			} else {
-				b.fault(r.at, "this schedule says the same as the one in %s; remove one of them, or give them names", first.line())
+				b.fault(r.at, "this schedule has the times, the job and the arguments of the one in %s; remove one of them, or give them names", first.line())
 			}
 		}
-		names[sc.Name] = r.at
+		if well || r.Name.good() {
+			names[sc.Name] = r.at
+		}
 		s.Schedules = append(s.Schedules, sc)
 	}
 }
