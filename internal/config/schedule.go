@@ -18,7 +18,7 @@ type scheduleRaw struct {
 	Job      text          `yaml:"job" doc:"The job of the same service that is asked for."`
 	Args     dict[literal] `yaml:"args" item:"argument" doc:"Its arguments, as written."`
 	Jitter   span          `yaml:"jitter" def:"0s" doc:"Each run starts up to this much later, by a part that differs from tick to tick."`
-	Missed   text          `yaml:"missed" enum:"one,skip,all" def:"one" doc:"Ticks that nobody could ask for, more than a minute late: one run for all of them, none, or all of the newest 100 of the last 24 hours."`
+	Missed   text          `yaml:"missed" enum:"one,skip,all" def:"one" doc:"Ticks that nobody could ask for, more than a minute late: one run for all of them, none, or all of the newest 100 of the last 24 hours, which wait their turn whatever overlap says."`
 	Overlap  text          `yaml:"overlap" enum:"skip,queue,cancel" def:"skip" doc:"When the run before has not ended: skip the tick, queue the run, or cancel the run before."`
 	From     text          `yaml:"from" doc:"No tick before: 2026-12-01, or 2026-12-01 18:00."`
 	Until    text          `yaml:"until" doc:"No tick then or later: as from."`

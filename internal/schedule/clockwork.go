@@ -57,8 +57,8 @@ type Clockwork struct {
 	opt   Options
 	stop  context.CancelFunc
 	loop  sync.WaitGroup
-	wake  chan struct{}
-	specs map[string]*Spec // by text; the loop's alone
+	wake  [2]chan struct{} // one for each loop
+	specs map[string]*Spec // by text; this and the rest is the first loop's alone
 	known map[string]*cursor
 	names string // of the schedules that there were last
 	mine  bool
@@ -72,13 +72,15 @@ func New(o Options) *Clockwork {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Clockwork{opt: o, wake: make(chan struct{}, 1), specs: map[string]*Spec{}, known: map[string]*cursor{}}
+	return &Clockwork{opt: o, wake: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}, specs: map[string]*Spec{}, known: map[string]*cursor{}}
 }
 
 // Start begins to ask.
 func (c *Clockwork) Start(ctx context.Context) error {
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	c.loop.Go(func() { c.run(ctx) })
+	for i, round := range []func(context.Context) time.Duration{c.round, c.laterRound} {
+		c.loop.Go(func() { c.run(ctx, round, c.wake[i]) })
+	}
 	return nil
 }
 
@@ -92,26 +94,30 @@ func (c *Clockwork) Stop() {
 
 // Look has it look at once: the schedules, or what is to be asked for, changed.
 func (c *Clockwork) Look() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	for _, wake := range c.wake {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
-func (c *Clockwork) run(ctx context.Context) {
+// run is one of two loops: schedules wait for nobody whose chat is slow to say
+// who somebody is.
+func (c *Clockwork) run(ctx context.Context, round func(context.Context) time.Duration, wake <-chan struct{}) {
 	for ctx.Err() == nil {
-		timer, stop := c.opt.Clock.NewTimer(c.round(ctx))
+		timer, stop := c.opt.Clock.NewTimer(round(ctx))
 		select {
 		case <-ctx.Done():
-		case <-c.wake:
+		case <-wake:
 		case <-timer:
 		}
 		stop()
 	}
 }
 
-// round asks for what is due when it is this server that does, and says how
-// long there is to wait.
+// round asks for what schedules want when it is this server that does, and says
+// how long there is to wait.
 func (c *Clockwork) round(ctx context.Context) time.Duration {
 	if !c.opt.Mine() {
 		c.mine = false
@@ -120,7 +126,23 @@ func (c *Clockwork) round(ctx context.Context) time.Duration {
 	if !c.mine { // another server has asked meanwhile
 		clear(c.known)
 	}
-	next := c.pass(ctx)
+	return c.until(c.pass(ctx))
+}
+
+// laterRound says what is due, as round.
+func (c *Clockwork) laterRound(ctx context.Context) time.Duration {
+	if !c.opt.Mine() {
+		return look
+	}
+	next, err := c.later(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.opt.Log.Warn("what is to be asked for later could not be looked after; it is tried again", "error", err)
+	}
+	return c.until(next)
+}
+
+// until is how long to wait for what is due next; zero = nothing is.
+func (c *Clockwork) until(next time.Time) time.Duration {
 	if next.IsZero() {
 		return look
 	}
@@ -141,11 +163,7 @@ func (c *Clockwork) pass(ctx context.Context) (next time.Time) {
 		}
 		next = sooner(next, at)
 	}
-	at, err := c.later(ctx)
-	if err != nil && ctx.Err() == nil {
-		c.opt.Log.Warn("what is to be asked for later could not be looked after; it is tried again", "error", err)
-	}
-	return sooner(next, at)
+	return next
 }
 
 // tidy forgets schedules that the configuration has no more, so that nothing is

@@ -659,6 +659,39 @@ func TestLoop(t *testing.T) {
 	})
 }
 
+// TestSlowChatKeepsNoScheduleBack: somebody's chat does not say who they are,
+// and the clock goes on.
+func TestSlowChatKeepsNoScheduleBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, each("* * * * * *"))
+		var ticks atomic.Int64
+		c := schedule.New(schedule.Options{
+			Values: r.values, House: slowHouse{countHouse{&ticks}}, Mine: func() bool { return true },
+			Schedules: func() ([]bellhop.Schedule, *time.Location) { return r.schedules, time.UTC },
+		})
+		if _, err := c.Add(t.Context(), bellhop.Later{At: time.Now(), Key: "k", Text: "x", Person: bellhop.Person{Identity: "slack:a"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10*time.Second + 500*time.Millisecond)
+		synctest.Wait()
+		if n := ticks.Load(); n != 10 {
+			t.Errorf("%d ticks in 10 s", n)
+		}
+		c.Stop()
+	})
+}
+
+// slowHouse says nothing until it is over.
+type slowHouse struct{ countHouse }
+
+func (slowHouse) Say(ctx context.Context, _ bellhop.Later) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 // countHouse counts ticks, and for what is said a thousand.
 type countHouse struct{ n *atomic.Int64 }
 

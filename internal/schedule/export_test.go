@@ -5,8 +5,10 @@ import (
 	"time"
 )
 
-// Round does what the loop does between two waits.
-func (c *Clockwork) Round(ctx context.Context) time.Duration { return c.round(ctx) }
+// Round does what the loops do between two waits.
+func (c *Clockwork) Round(ctx context.Context) time.Duration {
+	return min(c.round(ctx), c.laterRound(ctx))
+}
 
 // Jitter is how late a tick's run is.
 var Jitter = jitter

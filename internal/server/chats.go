@@ -15,6 +15,7 @@ import (
 
 // startChats starts the configured chats.
 func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err error) {
+	s.sshs = make(map[string]*sshchat.Server)
 	for _, c := range cfg.Chats {
 		if own := s.slacks[c.Name]; own != nil {
 			if err := own.Start(ctx); err != nil {
@@ -40,6 +41,7 @@ func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err
 		if err := srv.Start(ctx); err != nil {
 			return nil, err
 		}
+		s.sshs[c.Name] = srv
 		s.onStop(func(ctx context.Context) {
 			if err := srv.Stop(ctx); err != nil {
 				s.log.Warn("stopping "+c.Name, "error", err)

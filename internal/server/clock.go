@@ -8,14 +8,19 @@ import (
 	"github.com/bellhop-io/bellhop/internal/schedule"
 )
 
-// startClock begins to ask for what schedules want, and for what somebody has
-// put off. A rehearsal has no clock that goes on by itself.
-func (s *Server) startClock(ctx context.Context) error {
+// makeClock makes what asks for what schedules want, and for what somebody has
+// put off.
+func (s *Server) makeClock() {
 	s.clockwork = schedule.New(schedule.Options{
 		Values: s.store.Values, Clock: s.clock, Log: s.log, House: clockHouse{s},
 		Mine:      func() bool { return s.engine.Ticking() && !s.stopping.Load() },
 		Schedules: s.engine.Scheduled,
 	})
+}
+
+// startClock has it begin, once the chats are there. A rehearsal has no clock
+// that goes on by itself.
+func (s *Server) startClock(ctx context.Context) error {
 	if s.opt.Solo || s.opt.rehearsal != nil {
 		return nil
 	}
@@ -51,13 +56,27 @@ func (h clockHouse) Say(ctx context.Context, l bellhop.Later) error {
 	return err
 }
 
+// whoWait is how long a chat may take to say who somebody is.
+const whoWait = 5 * time.Second
+
 // whoNow is somebody as their chat knows them now: who has left since is not of
 // the house any more.
 func (s *Server) whoNow(ctx context.Context, p bellhop.Person) (bellhop.Person, error) {
-	if own := s.slacks[p.Source()]; own != nil {
+	source := p.Source()
+	if own := s.slacks[source]; own != nil {
+		ctx, cancel := context.WithTimeout(ctx, whoWait)
+		defer cancel()
 		now, err := own.Person(ctx, p.Identity)
-		now.Channel = p.Channel
+		if now.Channel = p.Channel; err != nil && ctx.Err() != nil {
+			err = bellhop.Errorf(bellhop.Unavailable, "chat %s does not say who %s is: %w", source, p.Identity, err)
+		}
 		return now, err
+	}
+	if own := s.sshs[source]; own != nil {
+		return p, own.Still(p)
+	}
+	if source != "local" {
+		return p, bellhop.Errorf(bellhop.NotAllowed, "the chat %s, where it was asked for, is not there any more", source)
 	}
 	return p, nil
 }

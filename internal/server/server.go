@@ -15,6 +15,7 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	slackchat "github.com/bellhop-io/bellhop/internal/chat/slack"
+	sshchat "github.com/bellhop-io/bellhop/internal/chat/ssh"
 	"github.com/bellhop-io/bellhop/internal/config"
 	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/executor/shell"
@@ -61,6 +62,7 @@ type Server struct {
 	reporter  *reporter.Reporter
 	hub       *session.Hub
 	slacks    map[string]*slackchat.Chat // by name
+	sshs      map[string]*sshchat.Server
 	clockwork *schedule.Clockwork
 	seals     seals
 	socket    string
@@ -142,13 +144,14 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.makeRunner(ctx, cfg, ex); err != nil {
 		return nil, err
 	}
-	if err := s.startClock(ctx); err != nil {
-		return nil, err
-	}
+	s.makeClock()
 	if s.opt.rehearsal == nil || s.opt.rehearsal.opt.Listen {
 		if lines, err = s.listen(ctx, cfg); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.startClock(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.runner.Start(ctx); err != nil { // last, so that a start that fails interrupts nothing
 		return nil, err

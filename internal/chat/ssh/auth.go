@@ -123,6 +123,20 @@ func (s *Server) still(key ssh.PublicKey, addr net.Addr, who person) error {
 	return nil
 }
 
+// Still returns nil while somebody who once spoke here could do so again: with
+// any key in authorized_keys under their name, or by a certificate.
+func (s *Server) Still(p bellhop.Person) error {
+	now := s.opt.Clock.Now()
+	name := strings.TrimPrefix(p.Identity, s.opt.Name+":")
+	if p.Listed && s.authorized.any(func(k *Key) bool { return k.Name == name && (k.Expires.IsZero() || now.Before(k.Expires)) }) {
+		return nil
+	}
+	if !p.Listed && s.authorities.any(func(*Key) bool { return true }) {
+		return nil
+	}
+	return bellhop.Errorf(bellhop.NotAllowed, "%s is not admitted any more", p.Identity)
+}
+
 // parseAuthorities reads the keys of those who may sign certificates.
 func parseAuthorities(data []byte, path string, log *slog.Logger) map[string]*Key {
 	keys := map[string]*Key{}

@@ -38,6 +38,22 @@ func (f *keyFile) find(id []byte) *Key {
 	return f.keys[string(id)]
 }
 
+// any reports whether a line as it stands in the file now is such a one.
+func (f *keyFile) any(such func(*Key) bool) bool {
+	if f.path == "" {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refresh()
+	for _, k := range f.keys {
+		if such(k) {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *keyFile) refresh() {
 	stat, err := os.Stat(f.path)
 	if err == nil && f.stat != nil && os.SameFile(stat, f.stat) && stat.Size() == f.stat.Size() && stat.ModTime().Equal(f.stat.ModTime()) && stat.Mode() == f.stat.Mode() {
