@@ -37,6 +37,10 @@ type Person struct {
 	// Channel is where they speak, by its id; "" = in no channel (a direct
 	// message, a connection).
 	Channel string `json:"channel,omitempty"`
+	// As is the person whose rights a token has (Token.As), and Scope what it is
+	// confined to: the words of Token.Allow, with spaces between them.
+	As    string `json:"as,omitempty"`
+	Scope string `json:"scope,omitempty"`
 }
 
 // Source returns the name of the source that knows the person.

@@ -250,6 +250,7 @@ type Service struct {
 	Jobs          []Job
 	Entries       []Entry
 	Schedules     []Schedule
+	Webhooks      []Webhook
 	Pos           Position
 }
 

@@ -121,15 +121,13 @@ func (s *slackStage) spot(v conversation.Voice) (*slackSpot, error) {
 	return at, nil
 }
 
-// Say says a text, and waits until it was answered. Nothing begins before: in
-// Slack, what came of an ask and that it was accepted are said side by side.
+// Say says a text, and waits until it was answered.
 func (s *slackStage) Say(ctx context.Context, v conversation.Voice, text string) error {
 	at, err := s.spot(v)
 	if err != nil {
 		return err
 	}
 	at.since = 0
-	defer s.h.Hold()()
 	s.put(at, strings.ReplaceAll(text, "@bellhop", slacktest.Mention))
 	if err := s.until(ctx, func() bool { return s.w.Waiting() == 0 }); err != nil {
 		return err

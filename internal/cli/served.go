@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,9 @@ func (a *app) served(do func(ctx context.Context, c *api.Client, args []string) 
 		}
 		defer c.Close()
 		text, err := do(cmd.Context(), c, args)
+		if gone, ok := errors.AsType[*net.OpError](err); ok { // it has stopped meanwhile
+			err = noServer(gone)
+		}
 		if text != "" {
 			if _, err := fmt.Fprintln(a.Out, text); err != nil {
 				return err

@@ -63,6 +63,7 @@ func (b *builder) service(e entry[serviceRaw], cat *bellhop.Catalog) (bellhop.Se
 		raw.ReportTo.val = ""
 	}
 	b.schedules(&s, raw, good)
+	b.webhooks(&s, raw, good)
 	b.spans = append(b.spans, where)
 	return s, nil
 }

@@ -204,6 +204,9 @@ func (b *builder) slackChannels(chats []Chat, services []bellhop.Service) {
 			for _, sc := range s.Schedules {
 				note([]string{sc.ReportTo})
 			}
+			for _, w := range s.Webhooks {
+				note([]string{w.ReportTo})
+			}
 			for _, j := range s.Jobs {
 				note(j.OnFailure.Notify)
 				if j.Approve != nil {

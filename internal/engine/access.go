@@ -49,6 +49,9 @@ func (e *Engine) mayTouch(ctx context.Context, who bellhop.Principal, run *bellh
 	if d.Allowed {
 		return d, nil
 	}
+	if !who.Within(run.Service, run.Job) { // not even what it asked for before it was confined
+		return d, refusal(d)
+	}
 	if admin := e.admin(ctx, who); admin.Allowed && e.gone(run) {
 		return admin, nil
 	}
@@ -81,7 +84,7 @@ func (e *Engine) redact(ctx context.Context, p bellhop.Person, runs []bellhop.Ru
 		r := &runs[i]
 		of := ofRun(r)
 		of.many = true
-		if r.AskedBy == who.Principal() || e.decide(ctx, who, of).Allowed || r.Approval != nil && e.mayVote(ctx, who, r.Approval, true) {
+		if r.AskedBy == who.Principal() && who.Within(r.Service, r.Job) || e.decide(ctx, who, of).Allowed || r.Approval != nil && who.Within(r.Service, r.Job) && e.mayVote(ctx, who, r.Approval, true) {
 			continue
 		}
 		r.Args, r.Error, r.Origin = nil, "", bellhop.Origin{}
@@ -139,7 +142,7 @@ func (e *Engine) admin(ctx context.Context, who bellhop.Principal) bellhop.Decis
 		Rule:   "no admin",
 		Reason: "only an admin may do this, not " + who.Principal() + ": the user that runs the server, or whom access.admins names",
 	}
-	if len(admins) == 0 {
+	if len(admins) == 0 || who.Scope != "" { // a confined token is for its jobs
 		return none
 	}
 	d := level(&groups{e: e, ctx: ctx, who: who}, admins, "access.admins", "this", nil, request{})

@@ -225,6 +225,9 @@ func notAcceptedUnlessKnown(err error) error {
 // judgeVote says whether a vote may count. Errors other than a refusal say
 // that it comes too late, or is about something else.
 func (e *Engine) judgeVote(ctx context.Context, inv *ask, run *bellhop.Run) (bellhop.Decision, error) {
+	if d, out := outOfScope(inv.who, ofRun(run)); out {
+		return d, nil
+	}
 	a := run.Approval
 	by := strings.Join(a.By, ", ")
 	if !e.mayVote(ctx, inv.who, a, false) {

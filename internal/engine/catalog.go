@@ -24,6 +24,7 @@ type catalog struct {
 	ruled    map[string]bool            // services of which a job or a command has rules
 
 	schedules map[string][]*bellhop.Schedule // by service
+	webhooks  map[string][]*bellhop.Webhook  // by service
 }
 
 type jobName struct{ service, job string }
@@ -45,7 +46,7 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 	c := &catalog{
 		Catalog: cat, services: make(map[string]*bellhop.Service), jobs: make(map[jobName]*offer),
 		entries: make(map[jobName]*bellhop.Entry), people: make(map[string]*bellhop.Member), ruled: make(map[string]bool),
-		schedules: make(map[string][]*bellhop.Schedule),
+		schedules: make(map[string][]*bellhop.Schedule), webhooks: make(map[string][]*bellhop.Webhook),
 	}
 	for i := range cat.Access.People {
 		m := &cat.Access.People[i]
@@ -56,6 +57,9 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 	for i := range cat.Services {
 		s := &cat.Services[i]
 		c.services[s.Name] = s
+		for j := range s.Webhooks {
+			c.webhooks[s.Name] = append(c.webhooks[s.Name], &s.Webhooks[j])
+		}
 		for j := range s.Schedules {
 			c.schedules[s.Name] = append(c.schedules[s.Name], &s.Schedules[j])
 		}

@@ -111,7 +111,7 @@ func (e *Engine) MayUnschedule(ctx context.Context, p bellhop.Person, l bellhop.
 }
 
 func (e *Engine) owns(who bellhop.Principal, l bellhop.Later) bool {
-	return who.Identity == l.Person.Identity || who.Principal() == e.Identify(l.Person).Principal()
+	return who.Identity == l.Person.Identity || who.Scope == "" && who.Principal() == e.Identify(l.Person).Principal()
 }
 
 // NoteLater records that something is to be asked for later.

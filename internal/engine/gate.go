@@ -29,7 +29,10 @@ type request struct {
 // its groups is looked at again with what it says now.
 func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) bellhop.Decision {
 	cat := e.active.Load()
-	if d, ok := cat.ofClock(who, r); ok {
+	if d, ok := cat.ofEntry(who, r); ok {
+		return d
+	}
+	if d, out := outOfScope(who, r); out {
 		return d
 	}
 	g := &groups{e: e, ctx: ctx, who: who}
@@ -44,20 +47,25 @@ func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) b
 	return d
 }
 
-// ofClock is for what a schedule asks for: exactly its job. ok is false for any
-// other principal. (No chat may have the source's name.)
-func (c *catalog) ofClock(who bellhop.Principal, r request) (d bellhop.Decision, ok bool) {
-	if who.Source() != bellhop.SourceSchedule {
+// ofEntry is for what a schedule or a webhook asks for: exactly its job. ok is
+// false for any other principal. (No chat may have the sources' names.)
+func (c *catalog) ofEntry(who bellhop.Principal, r request) (d bellhop.Decision, ok bool) {
+	source, name := who.Source(), who.Identity
+	if source != bellhop.SourceSchedule && source != bellhop.SourceWebhook {
 		return d, false
 	}
-	name := who.Identity
 	for _, s := range c.schedules[r.service] {
 		if s.Principal() == name && s.Job == r.job {
 			return bellhop.Decision{Allowed: true, Rule: "schedule " + r.service + " " + s.Name, Pos: s.Pos}, true
 		}
 	}
+	for _, w := range c.webhooks[r.service] {
+		if w.Principal() == name && w.Job == r.job {
+			return bellhop.Decision{Allowed: true, Rule: "webhook " + r.service + " " + w.Name, Pos: w.Pos}, true
+		}
+	}
 	return bellhop.Decision{
-		Rule: "a schedule asks for its own job alone", Reason: fmt.Sprintf("%s %s is not for %s: no such schedule asks for it", r.service, r.job, name),
+		Rule: "a " + source + " asks for its own job alone", Reason: fmt.Sprintf("%s %s is not for %s: no such %s asks for it", r.service, r.job, name, source),
 	}, true
 }
 
@@ -178,6 +186,9 @@ func (c *catalog) decideService(g *groups, s *bellhop.Service, job *bellhop.Job,
 	}
 	if !d.Allowed {
 		d.Reason = fmt.Sprintf("%s is restricted: %s may not use it. %s", s.Name, g.who.Principal(), c.whoMay())
+		if c.Access.Peopled && g.who.Source() == "local" {
+			d.Reason += "; to be one of them, stand there with `local: " + strings.TrimPrefix(g.who.Identity, "local:") + "`"
+		}
 	}
 	return d
 }

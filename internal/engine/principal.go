@@ -13,6 +13,9 @@ import (
 // proof calls somebody, others are known by their identity.
 func (e *Engine) Identify(p bellhop.Person) bellhop.Principal {
 	cat := e.active.Load()
+	if p.As != "" && !p.Outside {
+		return cat.asPerson(p)
+	}
 	if !cat.Access.Peopled {
 		if p.Outside {
 			p.Name = ""
@@ -100,7 +103,12 @@ func (g *groups) identities(group string) []string {
 	}
 	add(g.who.Identity)
 	if g.who.Internal {
-		if m := g.e.active.Load().people[g.who.Identity]; m != nil {
+		cat := g.e.active.Load()
+		m := cat.people[g.who.Identity]
+		if g.who.As != "" {
+			m = cat.member(g.who.As)
+		}
+		if m != nil {
 			for _, identity := range m.Identities {
 				add(identity)
 			}

@@ -21,8 +21,9 @@ const (
 )
 
 // Next returns the first tick strictly after a time, in loc (nil is UTC). It
-// returns the zero time when there is none within 50 years, and when after is
-// not in the years 1 to 9999. Ticks are whole seconds.
+// returns the zero time when there is none within 50 years, which is so for a
+// time that loc's clocks skip whenever it would come, and when after is not in
+// the years 1 to 9999. Ticks are whole seconds.
 //
 // Where loc's clocks change, by daylight saving or otherwise, this is the rule
 // of ISC cron:
@@ -32,8 +33,8 @@ const (
 //     gap, together with whatever else of the expression was skipped: `0,30 2 * * *`
 //     ticks once there. If it comes twice, it ticks the first time only. A day
 //     that is skipped whole is a gap like others.
-//   - All other expressions follow elapsed time: they tick whenever clocks show a
-//     time that matches, so that */15 goes on through an hour that comes twice.
+//   - Any other follows elapsed time: it ticks whenever clocks show a time that
+//     matches, so that */15 goes on through an hour that comes twice.
 //     Nothing makes up for a time that is skipped: `*/15 2 * * *` has no tick on a
 //     day without 02:00.
 //   - @every knows nothing of clocks.
@@ -64,7 +65,7 @@ func (s *Spec) Next(after time.Time, loc *time.Location) time.Time {
 // early, to know which local times have been already.
 func (s *Spec) next(start int64, loc *time.Location) (int64, bool) {
 	last := start + horizon*366*day
-	been := int64(math.MinInt64) // all local times below have been
+	been := int64(math.MinInt64) // nothing is due any more at local times below
 	for at := start - near; at < last; {
 		offset, end := zone(at, loc)
 		local := at + offset
@@ -74,23 +75,18 @@ func (s *Spec) next(start int64, loc *time.Location) (int64, bool) {
 		if been < local && at >= start && s.civil(been, last) < local {
 			return at, true // the first moment after a gap
 		}
-		begin := max(at, start)
-		searched := end > begin
-		found := never
-		if searched {
-			found = s.civil(max(begin+offset, been), last)
-			if found <= end+offset {
+		if begin := max(at, start); begin < end {
+			found := s.civil(max(begin+offset, been), last)
+			if found < end+offset {
 				return found - offset, true
 			}
+			if end-begin > near {
+				// That was so long that no change of the clocks brings it back,
+				// and nothing is due before what was found.
+				end = max(end, found-offset-near)
+			}
 		}
-		been = max(been, end+offset)
-		// What is searched and longer than near can't come again, so that
-		// there is nothing up to what was found.
-		if skip := found - offset - near; searched && end-begin > near && skip > end {
-			at, been = skip, math.MinInt64
-		} else {
-			at = end
-		}
+		at, been = end, max(been, end+offset)
 	}
 	return 0, false
 }

@@ -23,7 +23,7 @@ func (f front) Desk(p bellhop.Person, source, session string) chat.Desk {
 
 func (f front) Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error) {
 	d := &desk{s: f.s, person: p, source: source, session: session}
-	if inv.Action == bellhop.ActionRetry { // it makes a run, as an ask does
+	if inv.Action == bellhop.ActionRetry || inv.Action == bellhop.ActionRun { // it makes a run, as an ask does
 		if err := f.s.open(ctx); err != nil {
 			return bellhop.Answer{}, err
 		}
@@ -44,6 +44,23 @@ func (f front) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bel
 
 func (f front) Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
 	return f.s.engine.ReadOutput(ctx, p, id, attempt, seq, follow, fn)
+}
+
+func (f front) Bind(ctx context.Context, p bellhop.Person, service, job string, args bellhop.Args) (bellhop.Args, error) {
+	return f.s.engine.Bind(ctx, p, service, job, args)
+}
+
+// CreateToken, Tokens and RemoveToken are for admins (api.Tokens).
+func (f front) CreateToken(ctx context.Context, p bellhop.Person, t bellhop.Token) (string, error) {
+	return f.s.engine.CreateToken(ctx, p, t)
+}
+
+func (f front) Tokens(ctx context.Context, p bellhop.Person) ([]bellhop.Token, error) {
+	return f.s.engine.Tokens(ctx, p)
+}
+
+func (f front) RemoveToken(ctx context.Context, p bellhop.Person, name string) error {
+	return f.s.engine.RemoveToken(ctx, p, name)
 }
 
 func (f front) Server() api.Server {

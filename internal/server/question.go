@@ -208,7 +208,7 @@ func (s *Server) takeConfirm(ctx context.Context, ev bellhop.Event, place string
 // askMissing asks back for what a line left out; any other error stays one.
 func (s *Server) askMissing(ctx context.Context, ev bellhop.Event, err error) (bellhop.Answer, error) {
 	in, ok := err.(*router.Incomplete)
-	if !ok || ev.Key == "" {
+	if !ok || ev.Key == "" || ev.Origin.Source == bellhop.SourceAPI { // a program is not asked back
 		return bellhop.Answer{}, err
 	}
 	q := &pending{
@@ -227,7 +227,7 @@ func (s *Server) askMissing(ctx context.Context, ev bellhop.Event, err error) (b
 // askConfirm asks whether a command is meant. What is refused anyway is refused
 // before.
 func (s *Server) askConfirm(ctx context.Context, ev bellhop.Event, inv bellhop.Invocation) (bellhop.Answer, error) {
-	if ev.Key == "" {
+	if ev.Key == "" || ev.Origin.Source == bellhop.SourceAPI {
 		return s.carryOut(ctx, ev, inv)
 	}
 	if err := s.engine.MayAsk(ctx, ev.Person, ev.Origin, inv); err != nil {

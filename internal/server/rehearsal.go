@@ -149,9 +149,6 @@ func (r *Rehearsal) Fake(s conversation.Step) error {
 	return err
 }
 
-// Hold lets no job begin until release is called, once.
-func (r *Rehearsal) Hold() (release func()) { return r.fakes.Hold() }
-
 // Move moves the clock on (conversation.House).
 func (r *Rehearsal) Move(d time.Duration) error {
 	r.Clock.Move(d)

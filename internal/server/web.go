@@ -2,9 +2,19 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/secret"
 	"github.com/bellhop-io/bellhop/internal/web"
+	"github.com/bellhop-io/bellhop/internal/web/api"
+	"github.com/bellhop-io/bellhop/internal/web/webhook"
 )
 
 // startWeb starts the HTTP server, if the configuration has one.
@@ -20,6 +30,8 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 			w.Handle(c.Slack.Events, own.Handler())
 		}
 	}
+	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s}, Clock: s.clock, Log: s.log}))
+	w.Handle("/v1/", api.NewPublic(front{s}, s.bearer(), s.log))
 	if err := w.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -29,6 +41,80 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 		scheme = "https"
 	}
 	return []Line{{"web", scheme + "://" + w.Addr().String()}}, nil
+}
+
+// hooks is Bellhop for webhooks (webhook.House).
+type hooks struct{ s *Server }
+
+func (h hooks) Webhooks(service string) []bellhop.Webhook { return h.s.engine.Webhooks(service) }
+
+func (h hooks) Reveal(ctx context.Context, value string) (string, error) {
+	if _, is := bellhop.SecretName(value); !is {
+		return value, nil
+	}
+	return secret.Resolve(ctx, h.s.seals.vault, value)
+}
+
+func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error) {
+	if err := h.s.open(ctx); err != nil {
+		return 0, err
+	}
+	return h.s.engine.Hook(ctx, w, key, args)
+}
+
+func (h hooks) Unproven(ctx context.Context, service string, from netip.Addr, times int, err error) {
+	h.s.engine.Unproven(ctx, service, from, times, err)
+}
+
+// What an address may try of tokens that are none, before it is kept waiting.
+const (
+	badTokens      = 20
+	badTokensEvery = time.Second
+	maxAddresses   = 10_000
+)
+
+// bearer tells who shows a token. An address that shows many that are none is
+// not looked at for a while.
+func (s *Server) bearer() func(*http.Request) (bellhop.Person, error) {
+	var mu sync.Mutex
+	bad := make(map[netip.Addr]*rate.Limiter)
+	of := func(from netip.Addr) *rate.Limiter {
+		mu.Lock()
+		defer mu.Unlock()
+		l := bad[from]
+		if l == nil {
+			if len(bad) >= maxAddresses {
+				clear(bad)
+			}
+			l = rate.NewLimiter(rate.Every(badTokensEvery), badTokens)
+			bad[from] = l
+		}
+		return l
+	}
+	return func(r *http.Request) (bellhop.Person, error) {
+		from := web.Client(r.Context())
+		text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			return bellhop.Person{}, unproven("the header Authorization: Bearer TOKEN is missing; an admin makes a token with: bellhop token create NAME")
+		}
+		l := of(from)
+		if l.Tokens() < 1 {
+			return bellhop.Person{}, &web.Problem{Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, Detail: "too many tokens from " + from.String() + " were not valid; try again in a while"}
+		}
+		p, err := s.engine.TokenPerson(r.Context(), strings.TrimSpace(text))
+		if bellhop.CodeOf(err) == bellhop.NotAllowed {
+			if l.Allow() {
+				_ = s.login(r.Context(), bellhop.SourceAPI, bellhop.Person{Identity: bellhop.SourceAPI + ":?"}, from.String(), err)
+			}
+			return p, unproven(err.Error())
+		}
+		return p, err
+	}
+}
+
+// unproven is 401: who asks is not known.
+func unproven(detail string) error {
+	return &web.Problem{Status: http.StatusUnauthorized, Code: bellhop.NotAllowed, Detail: detail}
 }
 
 // checks says whether what requests need is well.

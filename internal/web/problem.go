@@ -59,6 +59,9 @@ func Fail(w http.ResponseWriter, err error) {
 	if p.Code == bellhop.Unavailable && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", comeBack)
 	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p)

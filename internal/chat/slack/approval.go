@@ -68,6 +68,9 @@ func (c *Chat) deliverDecided(ctx context.Context, at spot, r bellhop.Report) (s
 		return "", err
 	}
 	ts := string(v.Value)
+	if end := fits(w.text, maxText); end < len(w.text) { // whoever denied it may have said a lot
+		w.text = w.text[:end] + "..."
+	}
 	err = c.api.Update(ctx, ts, c.compose(spot{channel: at.channel}, w))
 	switch slackapi.CodeOf(err) {
 	case "message_not_found", "cant_update_message":

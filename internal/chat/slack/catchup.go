@@ -54,7 +54,7 @@ func (c *Chat) catchUpLoop() {
 
 // readGap reads all channels from where hearing stands.
 func (c *Chat) readGap(ctx context.Context) error {
-	now := stampOf(c.now())
+	now, gap := stampOf(c.now()), c.seen.gap()
 	channels, err := c.api.Joined(ctx)
 	if err != nil {
 		return err
@@ -66,10 +66,10 @@ func (c *Chat) readGap(ctx context.Context) error {
 		}
 		from := c.seen.from(ch.ID)
 		if from == "" { // it was never here: what was said before is not for it
-			c.seen.reached(ch.ID, now)
+			c.seen.reached(ch.ID, now, gap)
 			continue
 		}
-		if err := c.readChannel(ctx, ch, from); err != nil {
+		if err := c.readChannel(ctx, ch, from, gap); err != nil {
 			failed = cmp.Or(failed, err)
 		}
 	}
@@ -78,7 +78,7 @@ func (c *Chat) readGap(ctx context.Context) error {
 
 // readChannel hears what was said in a channel and its threads after a time
 // stamp, oldest first.
-func (c *Chat) readChannel(ctx context.Context, ch slackapi.Channel, from string) error {
+func (c *Chat) readChannel(ctx context.Context, ch slackapi.Channel, from string, gap int) error {
 	var missed []slackapi.Said
 	var threads []string
 	before := stampOf(stamp(from).Add(-threadsOf))
@@ -113,7 +113,7 @@ func (c *Chat) readChannel(ctx context.Context, ch slackapi.Channel, from string
 		}
 		last = s.TS
 	}
-	c.seen.reached(ch.ID, last)
+	c.seen.reached(ch.ID, last, gap)
 	return nil
 }
 

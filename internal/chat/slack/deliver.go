@@ -27,6 +27,9 @@ func (c *Chat) Deliver(ctx context.Context, r bellhop.Report) (ref string, err e
 	if err != nil {
 		return "", c.wordFinal(r, err)
 	}
+	if err := c.afterReceipt(ctx, at, r); err != nil {
+		return "", err
+	}
 	tries, err := c.tryOf(ctx, r)
 	if err != nil {
 		return "", err

@@ -98,8 +98,8 @@ func (c *Chat) mayHear(m message) bool {
 	if m.TS == "" || m.Channel == "" {
 		return false
 	}
-	if m.User == slackbot {
-		return strings.HasPrefix(m.Text, reminder)
+	if m.User == slackbot { // any member may have it answer with words of theirs
+		return strings.HasPrefix(m.Text, reminder) && m.Subtype != "slackbot_response"
 	}
 	switch m.Subtype {
 	case "", "file_share", "thread_broadcast":
@@ -111,7 +111,6 @@ func (c *Chat) mayHear(m message) bool {
 // hearSaid hands a message over, if it may be meant for Bellhop.
 func (c *Chat) hearSaid(ctx context.Context, m message) error {
 	text, addressed := c.addressed(m)
-	direct := strings.HasPrefix(m.Channel, "D") || m.ChannelType == "im"
 	inThread := m.Thread != "" && m.Thread != m.TS
 	base := c.opt.Name + ":" + c.self.Team + "/" + m.Channel + "/" + m.TS
 	key := base
@@ -127,11 +126,12 @@ func (c *Chat) hearSaid(ctx context.Context, m message) error {
 	if !addressed && !inThread && !c.named(m.Text) {
 		return c.listen(ctx, key, m)
 	}
-	ev := bellhop.Event{Key: key, Text: text, Addressed: addressed, Origin: bellhop.Origin{Source: c.opt.Name, Channel: m.Channel, Message: m.TS}}
-	if ev.Origin.Thread = m.Thread; ev.Origin.Thread == "" && !direct {
+	ev := bellhop.Event{Key: key, Addressed: addressed, Origin: bellhop.Origin{Source: c.opt.Name, Channel: m.Channel, Message: m.TS}}
+	if ev.Origin.Thread = m.Thread; ev.Origin.Thread == "" && !m.direct() {
 		ev.Origin.Thread = m.TS
 	}
 	return c.once(ctx, key, func(h *hearing) (err error) {
+		ev.Text = strings.TrimSpace(c.undone(ctx, text))
 		if m.User == slackbot {
 			ev.Person = bellhop.Person{Identity: c.opt.Name + ":reminder", Outside: true}
 		} else if ev.Person, err = c.person(ctx, m.User, m.UserTeam); err != nil {
@@ -147,18 +147,18 @@ func (c *Chat) hearSaid(ctx context.Context, m message) error {
 	})
 }
 
-// addressed returns what is said to the bot: what follows its mention, or all
-// of a direct message. Otherwise all of it is returned, and false.
-func (c *Chat) addressed(m message) (string, bool) {
-	text := m.Text
-	rest, called := callsBot(text, c.self.User)
-	if called {
-		rest = strings.TrimLeft(rest, " ,:\u00a0")
-		text = rest
+// addressed returns what is said to the bot, in Slack's markup: what follows its
+// mention, or all of a direct message. Otherwise all of it is returned, and
+// false.
+func (c *Chat) addressed(m message) (text string, addressed bool) {
+	if rest, called := callsBot(m.Text, c.self.User); called {
+		return strings.TrimLeft(rest, " ,:\u00a0"), true
 	}
-	direct := m.ChannelType == "im" || strings.HasPrefix(m.Channel, "D")
-	return strings.TrimSpace(undo(text, c)), called || direct || m.Type == "app_mention"
+	return m.Text, m.direct() || m.Type == "app_mention"
 }
+
+// direct reports whether it was said to the bot alone.
+func (m message) direct() bool { return m.ChannelType == "im" || strings.HasPrefix(m.Channel, "D") }
 
 // named reports whether a text may begin with the bot's name, where that calls
 // it. The House looks closer.
@@ -171,13 +171,16 @@ func (c *Chat) named(text string) bool {
 // says that nothing was written, and that it may come again.
 func (c *Chat) hand(ctx context.Context, h *hearing, ev bellhop.Event, to reply) error {
 	ev.Person.Channel = speaksIn(ev.Origin)
+	to.receipt = c.receipts.begin(c.spotOf(ev.Origin), ev.Origin)
 	answer, err := c.opt.House.Hear(ctx, ev)
 	if bellhop.CodeOf(err) == bellhop.Unavailable || ctx.Err() != nil && err != nil {
+		to.receipt.end()
 		return err
 	}
 	h.acted = err == nil && answer.Action != "" && answer.Question == nil
 	to.origin, to.person = ev.Origin, ev.Person
 	said := c.saying.add(ev.Origin.Channel+"/"+ev.Person.Identity, func() {
+		defer to.receipt.end()
 		if err != nil {
 			c.sayError(to, err)
 		} else {
@@ -188,6 +191,7 @@ func (c *Chat) hand(ctx context.Context, h *hearing, ev bellhop.Event, to reply)
 		}
 	})
 	if !said { // it is stopping: what was written is written
+		to.receipt.end()
 		c.setMark(ev.Key, h.acted)
 	}
 	return nil

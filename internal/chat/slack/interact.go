@@ -14,6 +14,7 @@ const (
 	actFill   = "bellhop_fill"   // opens the modal of the question that is its value
 	actAnswer = "bellhop_answer" // answers a question: ID and text
 	viewFill  = "bellhop_fill"   // callback of the modal
+	ownAction = "bellhop_"       // all of them begin with it
 )
 
 // interaction is a button that was pressed, or a modal that was filled in.
@@ -45,7 +46,7 @@ type interaction struct {
 // interact takes a button or a modal.
 func (c *Chat) interact(ctx context.Context, raw json.RawMessage) (any, error) {
 	var in interaction
-	if json.Unmarshal(raw, &in) != nil {
+	if json.Unmarshal(raw, &in) != nil || in.User.ID == "" {
 		return nil, nil
 	}
 	switch {
@@ -70,7 +71,7 @@ func (c *Chat) pressed(ctx context.Context, in interaction) error {
 		o.Thread = "" // the message has answers, and is none itself
 	}
 	key := c.opt.Name + ":" + c.self.Team + "/action/" + o.Channel + "/" + in.Container.MessageTS + "/" + a.TS + "/" + in.User.ID
-	to := reply{respond: in.Respond, trigger: in.Trigger}
+	to := reply{alone: true, respond: in.Respond, trigger: in.Trigger}
 	return c.direct(ctx, key, in.User.ID, in.User.TeamID, o, to, func(p bellhop.Person, h *hearing) error {
 		ev := bellhop.Event{Key: key, Person: p, Origin: o, Addressed: true, Text: a.Value}
 		ev.Origin.Person = p.Identity
@@ -121,9 +122,9 @@ func (c *Chat) slash(ctx context.Context, raw json.RawMessage) (any, error) {
 	}
 	o := bellhop.Origin{Source: c.opt.Name, Channel: in.Channel}
 	key := c.opt.Name + ":" + c.self.Team + "/slash/" + in.Trigger
-	to := reply{respond: in.Respond, trigger: in.Trigger}
+	to := reply{alone: true, respond: in.Respond, trigger: in.Trigger}
 	return nil, c.direct(ctx, key, in.User, "", o, to, func(p bellhop.Person, h *hearing) error {
-		text := strings.TrimSpace(undo(in.Text, c))
+		text := strings.TrimSpace(c.undone(ctx, in.Text))
 		if text == "" {
 			text = "help"
 		}

@@ -23,7 +23,7 @@ func (c *Chat) listen(ctx context.Context, key string, m message) error {
 	if len(c.opt.Listen) == 0 || m.User == slackbot || m.Edited != nil {
 		return nil
 	}
-	text := undo(m.Text, c)
+	text := undo(m.Text, idsOnly{c}) // nobody asked for it, so nothing is asked of Slack
 	for _, l := range c.opt.Listen {
 		if !l.Match.MatchString(text) {
 			continue
@@ -67,8 +67,8 @@ func (c *Chat) forward(ctx context.Context, to string, m message) error {
 	if err != nil {
 		return err
 	}
-	who := firstOf(c.userName(m.User), m.User)
-	text := plain(who+" in #"+firstOf(c.channelName(m.Channel), m.Channel)+": "+undo(m.Text, c)) + "\n<" + link + "|to the message>"
+	said := c.undone(ctx, "<@"+m.User+"> in #"+firstOf(c.channelName(m.Channel), m.Channel)+": "+m.Text)
+	text := plain(short(strings.TrimPrefix(said, "@"), maxText)) + "\n<" + link + "|to the message>"
 	_, err = c.api.Post(ctx, slackapi.Message{Channel: channel, Text: text})
 	return err
 }
@@ -100,7 +100,7 @@ func (c *Chat) join(id string) {
 		c.note("joining "+id, err)
 		return
 	}
-	c.seen.reached(id, stampOf(c.now()))
+	c.seen.reached(id, stampOf(c.now()), c.seen.gap())
 }
 
 // newChannel takes note of a channel that was made or got another name.
@@ -116,12 +116,7 @@ func (c *Chat) newChannel(id, name string, created bool) {
 func (n *names) has(id string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, known := range n.ids {
-		if known == id {
-			return true
-		}
-	}
-	return false
+	return n.names[id] != ""
 }
 
 // rename adds a name. The old one still leads to the channel: that is what the

@@ -2,7 +2,6 @@ package slack
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/bellhop-io/bellhop/internal/chat"
 )
@@ -156,15 +155,37 @@ func code(text string) string {
 	return "```\n" + text + "\n```"
 }
 
-// split cuts text into parts of at most n characters, at ends of lines where
-// that can be.
+// runeWidth is how many characters one is for Slack, whose limits count text as
+// it is written to it, at most: escaped, and with what keeps it from being read
+// as more.
+func runeWidth(r rune) int {
+	switch r {
+	case '&':
+		return len("&amp;")
+	case '<', '>':
+		return len("&lt;")
+	case '@', '`':
+		return 2
+	}
+	return 1
+}
+
+// width is how many characters a text is for Slack.
+func width(text string) (n int) {
+	for _, r := range text {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+// split cuts text into parts of at most n characters as Slack counts them, at
+// ends of lines where that can be.
 func split(text string, n int) []string {
 	var parts []string
-	for utf8.RuneCountInString(text) > n {
-		end := 0
-		for range n {
-			_, size := utf8.DecodeRuneInString(text[end:])
-			end += size
+	for {
+		end := fits(text, n)
+		if end == len(text) {
+			return append(parts, text)
 		}
 		if i := strings.LastIndexByte(text[:end], '\n'); i > 0 {
 			parts, text = append(parts, text[:i]), text[i+1:]
@@ -172,5 +193,15 @@ func split(text string, n int) []string {
 		}
 		parts, text = append(parts, text[:end]), text[end:]
 	}
-	return append(parts, text)
+}
+
+// fits returns how many bytes of a text are n characters, and at least one
+// character.
+func fits(text string, n int) int {
+	for i, r := range text {
+		if n -= runeWidth(r); n < 0 && i > 0 {
+			return i
+		}
+	}
+	return len(text)
 }

@@ -10,12 +10,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
 )
 
 // open is a question that was asked here, as it is stored until it expires.
 type open struct {
 	Question bellhop.Question `json:"question"`
 	Origin   bellhop.Origin   `json:"origin"`
+	Alone    bool             `json:"alone,omitempty"`
 	Respond  string           `json:"respond,omitempty"`
 }
 
@@ -30,7 +32,7 @@ func questionKey(id string) string {
 // ask asks back: in a modal when there is a trigger for one, else in the
 // thread, with a button that opens it.
 func (c *Chat) ask(ctx context.Context, to reply, q bellhop.Question) {
-	raw, err := json.Marshal(open{q, to.origin, to.respond})
+	raw, err := json.Marshal(open{q, to.origin, to.alone, to.respond})
 	if err == nil {
 		ttl := max(q.Expires.Sub(c.now()), bellhop.QuestionAge)
 		_, err = c.opt.Values.Put(ctx, c.space(), questionKey(q.ID), raw, -1, ttl, c.now())
@@ -56,7 +58,7 @@ func (c *Chat) ask(ctx context.Context, to reply, q bellhop.Question) {
 	default:
 		w.buttons = []button{{label: "Fill in", ask: q.ID, id: actFill}}
 	}
-	if to.respond != "" {
+	if to.alone {
 		c.post(ctx, to, w)
 		return
 	}
@@ -157,6 +159,13 @@ func (c *Chat) submitted(ctx context.Context, in interaction) (any, error) {
 		return nil, c.sayTo(ctx, in, err)
 	}
 	q := o.Question
+	p, err := c.person(ctx, in.User.ID, in.User.TeamID)
+	if err == nil && p.Identity != o.Origin.Person { // before anything is said of the question
+		err = bellhop.Errorf(bellhop.NotAllowed, "this question was asked somebody else")
+	}
+	if err != nil {
+		return c.wrongAtAll(q, err), nil
+	}
 	form, faults := readForm(q, in.View.State.Values)
 	if len(faults) > 0 {
 		return wrong(faults), nil
@@ -169,30 +178,30 @@ func (c *Chat) submitted(ctx context.Context, in interaction) (any, error) {
 	key := c.opt.Name + ":" + c.self.Team + "/view/" + in.View.ID + "/" + hex.EncodeToString(sum[:8])
 	var refused error
 	err = c.once(ctx, key, func(h *hearing) error {
-		p, err := c.person(ctx, in.User.ID, in.User.TeamID)
-		if err != nil {
-			return err
-		}
-		if p.Identity != o.Origin.Person {
-			refused = bellhop.Errorf(bellhop.NotAllowed, "this question was asked somebody else")
-			return nil
-		}
 		ev := bellhop.Event{Key: key, Person: p, Origin: o.Origin, Form: form, Question: q.ID}
 		ev.Person.Channel = speaksIn(ev.Origin)
+		to := reply{origin: o.Origin, person: p, alone: o.Alone, respond: o.Respond, receipt: c.receipts.begin(c.spotOf(o.Origin), o.Origin)}
 		a, err := c.opt.House.Hear(ctx, ev)
 		if err != nil {
+			to.receipt.end()
 			refused = err
 			return err // so that the same may be sent again
 		}
 		h.acted = a.Question == nil
-		to := reply{origin: o.Origin, person: p, respond: o.Respond}
-		c.saying.add(o.Origin.Channel+"/"+p.Identity, func() { c.say(to, a); c.setMark(key, true) })
+		if !c.saying.add(o.Origin.Channel+"/"+p.Identity, func() { defer to.receipt.end(); c.say(to, a); c.setMark(key, true) }) {
+			to.receipt.end()
+		}
 		return nil
 	})
 	if err = firstErr(refused, err); err != nil {
-		return wrong(map[string]string{firstBlock(q): cutLine(c.style().ErrorText(err))}), nil
+		return c.wrongAtAll(q, err), nil
 	}
 	return nil, nil
+}
+
+// wrongAtAll says in a modal what keeps it from being taken.
+func (c *Chat) wrongAtAll(q bellhop.Question, err error) modalErrors {
+	return wrong(map[string]string{firstBlock(q): cutLine(c.style().ErrorText(err))})
 }
 
 func firstErr(list ...error) error {
@@ -255,11 +264,19 @@ func firstBlock(q bellhop.Question) string {
 func readForm(q bellhop.Question, values map[string]map[string]field) (form bellhop.Args, faults map[string]string) {
 	if q.Kind == bellhop.AskCode {
 		code, _ := values[confirm][input].text()
+		if len(code) > maxCode {
+			return nil, map[string]string{confirm: "that is not the code"}
+		}
 		return bellhop.Args{confirm: bellhop.Text(strings.TrimSpace(code))}, nil
 	}
 	form, faults = bellhop.Args{}, map[string]string{}
-	for _, p := range q.Missing {
+	size := 0
+	for _, p := range q.Missing[:min(len(q.Missing), maxFields)] { // the others were not shown, and are asked for next
 		text, given := values[p.Name][input].text()
+		if size += len(text); size > chat.MaxLine {
+			faults[p.Name] = "the form is longer than " + chat.Count(chat.MaxLine) + " bytes; put long values in a file and name the file"
+			break
+		}
 		if !given && p.Default != nil {
 			continue
 		}
@@ -278,6 +295,9 @@ func readForm(q bellhop.Question, values map[string]map[string]field) (form bell
 	}
 	return form, faults
 }
+
+// maxCode is more than a code, or a no in its place, may have.
+const maxCode = 200
 
 // cutLine bounds what a modal shows as a fault.
 func cutLine(s string) string { return short(strings.ReplaceAll(s, "\n", " "), 140) }
@@ -302,10 +322,7 @@ func modal(q bellhop.Question) json.RawMessage {
 			"element": map[string]any{"type": "plain_text_input", "action_id": input},
 		})
 	}
-	for i, p := range q.Missing {
-		if i == maxFields {
-			break
-		}
+	for _, p := range q.Missing[:min(len(q.Missing), maxFields)] {
 		b := map[string]any{"type": "input", "block_id": p.Name, "label": text(p.Name), "element": element(p), "optional": p.Default != nil}
 		if p.Help != "" {
 			b["hint"] = text(short(plain(p.Help), 1900))

@@ -13,14 +13,15 @@ import (
 // names knows channels by their names. Names are for destinations alone: a
 // rule of access goes by id.
 type names struct {
-	mu  sync.Mutex
-	ids map[string]string // by name, without #
+	mu    sync.Mutex
+	ids   map[string]string // by name, without #
+	names map[string]string // by id, the latest
 }
 
 func (n *names) put(name, id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.ids[name] = id
+	n.ids[name], n.names[id] = id, name
 }
 
 func (n *names) id(name string) string {
@@ -33,12 +34,7 @@ func (n *names) id(name string) string {
 func (c *Chat) channelName(id string) string {
 	c.names.mu.Lock()
 	defer c.names.mu.Unlock()
-	for name, known := range c.names.ids {
-		if known == id {
-			return name
-		}
-	}
-	return ""
+	return c.names.names[id]
 }
 
 // resolveNames finds the ids of the channels that the configuration names.
@@ -72,14 +68,13 @@ func (c *Chat) resolveNames(ctx context.Context) error {
 		c.opt.Name, strings.Join(missing, ", "))
 }
 
-// findNames notes the ids of channels and takes their names out of want.
+// findNames notes the ids of channels, until it has those whose names are wanted,
+// and takes these out of want.
 func (c *Chat) findNames(ctx context.Context, want map[string]bool) error {
 	private := c.granted("groups:read")
 	return c.api.Channels(ctx, private, func(ch slackapi.Channel) bool {
-		if want[ch.Name] {
-			c.names.put(ch.Name, ch.ID)
-			delete(want, ch.Name)
-		}
+		c.names.put(ch.Name, ch.ID)
+		delete(want, ch.Name)
 		return len(want) > 0
 	})
 }

@@ -161,7 +161,10 @@ func (c *Chat) begun(ctx context.Context, s *show, after time.Duration) (bellhop
 		case err == nil && run.State.Terminal():
 			return run, false
 		case err == nil && run.State == bellhop.Running:
-			return run, true
+			if after = c.yet(s, run); after <= 0 {
+				return run, true
+			}
+			continue
 		case bellhop.CodeOf(err) == bellhop.NotFound, bellhop.CodeOf(err) == bellhop.NotAllowed:
 			return run, false
 		}
@@ -170,6 +173,14 @@ func (c *Chat) begun(ctx context.Context, s *show, after time.Duration) (bellhop
 			after = d
 		}
 	}
+}
+
+// yet is how long a run that began late goes on until it is shown.
+func (c *Chat) yet(s *show, run bellhop.Run) time.Duration {
+	if s.TS != "" || run.Started == nil {
+		return 0
+	}
+	return run.Started.Add(c.opt.ProgressAfter).Sub(c.now())
 }
 
 // postShow posts the message, unless the last life of the chat did.

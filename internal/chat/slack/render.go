@@ -23,8 +23,10 @@ func (c *Chat) deliverOutput(ctx context.Context, at spot, r bellhop.Report) (ts
 	desk := noting{toldDesk{house: c.opt.House, r: raw}, func(ch bellhop.Chunk) {
 		wrote = wrote || ch.Channel == bellhop.Stdout && ch.Attempt == r.Attempt.N && len(ch.Data) > 0
 	}}
-	var out, notes limited
-	to := chat.Outlets{Out: &out, Failures: &out, Notes: &notes, Style: c.style()}
+	out, notes := c.newLimited(ctx), c.newLimited(ctx)
+	defer out.done()
+	defer notes.done()
+	to := chat.Outlets{Out: out, Failures: out, Notes: notes, Style: c.style()}
 	if err := chat.WriteOutcome(ctx, to, desk, raw, chat.Shown{}); err != nil {
 		return "", err
 	}
@@ -139,14 +141,16 @@ func readBlocks(data []byte) ([]json.RawMessage, error) {
 	return list, nil
 }
 
-// hostileBlock reports whether a block might call people.
+// hostileBlock reports whether a block might call people, or have a button that
+// asks for something.
 func hostileBlock(raw json.RawMessage) bool {
 	s := string(raw)
-	return strings.ContainsAny(s, "<@") || strings.Contains(s, `\u00`) || strings.Contains(s, `"user`) || strings.Contains(s, `"broadcast`)
+	return strings.Contains(s, ownAction) || strings.ContainsAny(s, "<@") || strings.Contains(s, `\u00`) || strings.Contains(s, `"user`) || strings.Contains(s, `"broadcast`)
 }
 
 // tameBlock takes out of a block what calls people: mentions in texts, and the
-// elements of rich text that are such. Links stay.
+// elements of rich text that are such. A button of it asks for nothing. Links
+// stay.
 func tameBlock(raw json.RawMessage) json.RawMessage {
 	var v any
 	if json.Unmarshal(raw, &v) != nil {
@@ -170,6 +174,9 @@ func tame(v any) any {
 		case "user", "usergroup", "broadcast":
 			name := firstOf(textOf(v["user_id"]), textOf(v["usergroup_id"]), textOf(v["range"]))
 			return map[string]any{"type": "text", "text": "@" + joiner + name}
+		}
+		if id := textOf(v["action_id"]); strings.HasPrefix(id, ownAction) { // whoever pressed it would ask for what the output says
+			v["action_id"] = "not_" + id[:min(len(id), 200)]
 		}
 		for k := range v {
 			v[k] = tame(v[k])
@@ -232,15 +239,4 @@ func (d noting) Output(ctx context.Context, id bellhop.RunID, follow bool, fn fu
 		d.note(c)
 		return fn(c)
 	})
-}
-
-// limited is a buffer that drops what is more than a file may hold.
-type limited struct{ bytes.Buffer }
-
-func (l *limited) Write(b []byte) (int, error) {
-	if room := maxFile - l.Len(); len(b) > room {
-		l.Buffer.Write(b[:max(0, room)])
-		return len(b), nil
-	}
-	return l.Buffer.Write(b)
 }

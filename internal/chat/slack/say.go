@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,8 +18,10 @@ import (
 type reply struct {
 	origin  bellhop.Origin
 	person  bellhop.Person
-	respond string // URL that answers the person alone, for half an hour; "" = the answer is posted
+	alone   bool   // nobody else is shown the answer
+	respond string // URL that answers the person alone, for half an hour; "" = there is none
 	trigger string // that opens a modal within 3 s; "" = none
+	receipt *receipt
 }
 
 // spot is a place to post to.
@@ -66,10 +69,22 @@ func tabular(a bellhop.Answer) bool {
 
 // sayAccepted marks the ask, or says in words what the mark can't tell.
 func (c *Chat) sayAccepted(ctx context.Context, to reply, a bellhop.Accepted) {
+	if a.How == bellhop.Repeated && a.Ended { // Slack brought it again: its outcome says it all
+		return
+	}
+	ctx, stop := to.receipt.saying(ctx, a.Run)
+	defer stop()
+	if to.receipt.late() {
+		return
+	}
 	text := c.style().Receipt(a)
 	marked := false
 	if m := to.origin.Message; m != "" && a.Run != 0 && !a.Ended && a.How != bellhop.Rejected {
 		err := c.api.React(ctx, to.origin.Channel, m, c.opt.Reactions.Accepted)
+		if to.receipt.late() { // the mark of its end is there, and stays alone
+			c.note("taking a mark back", c.api.Unreact(c.ctx, to.origin.Channel, m, c.opt.Reactions.Accepted))
+			return
+		}
 		c.note("reacting", err)
 		marked = err == nil
 	}
@@ -107,25 +122,24 @@ func (c *Chat) sayAway(m message) {
 
 // sayLogs shows what a run printed.
 func (c *Chat) sayLogs(ctx context.Context, to reply, id bellhop.RunID) {
-	var out strings.Builder
-	over := false
+	out := c.newLimited(ctx)
+	defer out.done()
 	err := c.opt.House.Output(ctx, to.person, id, 0, 0, false, func(ch bellhop.Chunk) error {
-		if out.Len()+len(ch.Data) > maxFile {
-			over = true
-			return errEnough
+		if _, err := out.Write(ch.Data); err != nil || !out.over {
+			return err
 		}
-		out.Write(ch.Data)
-		return nil
+		return errEnough
 	})
 	switch {
-	case err != nil && !errors.Is(err, errEnough) && !over:
+	case err != nil && !errors.Is(err, errEnough):
 		c.post(ctx, to, words{text: c.style().ErrorText(err)})
 		return
 	case out.Len() == 0:
 		c.post(ctx, to, words{text: id.String() + " has written nothing so far"})
 		return
+	case out.over:
+		fmt.Fprintf(&out.Buffer, "\n... that is its beginning; all of it: bellhop logs %s", id)
 	}
-	to.respond = "" // a file can't be shown to one person alone
 	c.post(ctx, to, words{text: out.String(), code: true, name: id.String() + ".log"})
 }
 
@@ -152,8 +166,8 @@ type button struct {
 }
 
 const (
-	// maxText is the longest text of one message, in characters; what is longer
-	// is divided, and above maxParts of these a file.
+	// maxText is the longest text of one message, in characters as Slack counts
+	// them; what is longer is divided, and above maxParts of these a file.
 	maxText  = 3900
 	maxParts = 5
 	// maxSection is the longest text of a block.
@@ -168,13 +182,9 @@ func (c *Chat) post(ctx context.Context, to reply, w words) {
 	if strings.TrimSpace(w.text) == "" {
 		return
 	}
-	if to.respond != "" {
-		w.text = cut(w.text, maxSection)
-		err := c.api.Respond(ctx, to.respond, c.compose(spot{}, w))
-		if err == nil {
-			return
-		}
-		c.note("answering", err)
+	if to.alone {
+		c.postAlone(ctx, to, w)
+		return
 	}
 	_, err := c.tell(ctx, c.spotOf(to.origin), w)
 	if final(err) && c.userID(to.person.Identity) != "" {
@@ -184,10 +194,11 @@ func (c *Chat) post(ctx context.Context, to reply, w words) {
 }
 
 // tell posts words, divided or as a file when they are too long for one
-// message, and returns the time stamp of the first message.
+// message, and returns the time stamp of the message with the buttons, or of the
+// first.
 func (c *Chat) tell(ctx context.Context, at spot, w words) (ts string, err error) {
 	text := clean(w.text)
-	n := utf8.RuneCountInString(text)
+	n := width(text)
 	switch {
 	case n > maxText*maxParts, n > maxText && w.code:
 		return c.tellFile(ctx, at, w, []byte(text))
@@ -205,7 +216,9 @@ func (c *Chat) tell(ctx context.Context, at spot, w words) (ts string, err error
 			if err != nil {
 				return ts, err
 			}
-			ts = firstOf(ts, one)
+			if ts = firstOf(ts, one); len(p.buttons) > 0 { // it is the one that changes
+				ts = one
+			}
 		}
 		return ts, nil
 	}
@@ -281,13 +294,21 @@ func block(v any) json.RawMessage {
 	return b
 }
 
-// cut shortens a text to its last n characters, at the end of a line.
+// cut shortens a text to its last n characters as Slack counts them, at the end
+// of a line.
 func cut(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
+	if width(text) <= n {
 		return text
 	}
-	r := []rune(text)
-	text = string(r[len(r)-n:])
+	from := len(text)
+	for from > 0 {
+		r, size := utf8.DecodeLastRuneInString(text[:from])
+		if n -= runeWidth(r); n < 0 {
+			break
+		}
+		from -= size
+	}
+	text = text[from:]
 	if i := strings.IndexByte(text, '\n'); i >= 0 && i < len(text)-1 {
 		text = text[i+1:]
 	}

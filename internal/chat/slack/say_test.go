@@ -192,11 +192,10 @@ func TestAFailureHasItsLastLinesAndButtons(t *testing.T) {
 	if err := w.Press("U1", "C1", p[0].TS, "Logs"); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the log is shown", func() bool {
-		p := w.Posts("C1")
-		return strings.Contains(p[len(p)-1].Text, "```\ndisk full &lt;!here&gt;")
+	w.until("who pressed has the receipt and the log", func() bool {
+		a := w.Answers()
+		return len(a) == 2 && strings.Contains(a[0].Text, "accepted 00002b") && strings.Contains(a[1].Text, "```\ndisk full &lt;!here&gt;")
 	})
-	w.until("who pressed has the receipt", func() bool { a := w.Answers(); return len(a) == 1 && strings.Contains(a[0].Text, "accepted 00002b") })
 	ev := w.house.heard()[1]
 	if ev.Text != "retry 00002a" || !strings.HasPrefix(ev.Key, "slack:T1/action/C1/") || !ev.Addressed || ev.Origin.Message != "" {
 		t.Errorf("a button is %+v", ev)
@@ -386,4 +385,20 @@ func TestAShortRunShowsNoProgress(t *testing.T) {
 		t.Errorf("shown %+v", m)
 	}
 	w.deliver(w.house.end(75, bellhop.Succeeded, bellhop.ReportRule{}, o))
+}
+
+func TestARunThatBeganLateShowsNoProgressAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t, slacktest.Options{}, func(o *slack.Options) { o.ProgressAfter = 50 * time.Millisecond })
+	began := time.Now().Add(time.Second)
+	w.house.script = func(ev bellhop.Event) (bellhop.Answer, error) {
+		a := w.house.accept(ev)
+		w.house.runs[a.Run].Started = &began
+		return bellhop.Answer{Action: bellhop.ActionRun, Accepted: a}, nil
+	}
+	w.asked()
+	w.until("it is shown", func() bool { return w.shown("C1", "(00002a) runs").TS != "" })
+	if at := w.Calls("chat.postMessage")[0].At; at.Before(began.Add(50 * time.Millisecond)) {
+		t.Errorf("it is shown %s before its time", began.Sub(at))
+	}
 }

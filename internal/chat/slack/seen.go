@@ -14,6 +14,7 @@ import (
 type seen struct {
 	mu     sync.Mutex
 	places map[string]*cursor
+	gaps   int // so far
 }
 
 // cursor is where hearing a channel stands. Time stamps of Slack sort as texts.
@@ -31,9 +32,17 @@ type cursor struct {
 func (s *seen) hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.gaps++
 	for _, p := range s.places {
 		p.held = true
 	}
+}
+
+// gap is the number of the latest gap.
+func (s *seen) gap() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gaps
 }
 
 // begin notes that a message is being heard.
@@ -87,8 +96,9 @@ func (s *seen) from(channel string) string {
 }
 
 // reached notes that a channel was read up to a time stamp, and all of it was
-// heard.
-func (s *seen) reached(channel, ts string) {
+// heard. gap is the latest one when reading began: what opened meanwhile is not
+// read yet.
+func (s *seen) reached(channel, ts string, gap int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.at(channel)
@@ -97,7 +107,7 @@ func (s *seen) reached(channel, ts string) {
 			delete(p.open, open)
 		}
 	}
-	p.held = false
+	p.held = p.held && gap != s.gaps
 	p.last = max(p.last, ts)
 	p.move()
 }

@@ -109,6 +109,8 @@ type Chat struct {
 	hearing lanes // what comes in, in order for each person and place
 	saying  lanes // what is answered
 
+	large    chan struct{} // one is in it for each large output in memory
+	receipts receipts
 	heard    heard
 	people   people
 	names    names
@@ -127,9 +129,11 @@ func New(o Options) (*Chat, error) {
 	c := &Chat{opt: o, ready: make(chan struct{})}
 	c.api = slackapi.New(slackapi.Options{BotToken: o.BotToken, AppToken: o.AppToken, URL: o.APIURL, Clock: o.Clock, Quiet: o.Quiet})
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.large = make(chan struct{}, largeAtOnce)
+	c.receipts.open = make(map[spot]map[*receipt]bool)
 	c.heard.known = make(map[string]*hearing)
-	c.people.known = make(map[string]known)
-	c.names.ids = make(map[string]string)
+	c.people.known, c.people.unknown = make(map[string]known), make(map[string]nobody)
+	c.names.ids, c.names.names = make(map[string]string), make(map[string]string)
 	c.members.known = make(map[string]group)
 	c.seen.places = make(map[string]*cursor)
 	c.catching.wake = make(chan struct{}, 1)

@@ -48,7 +48,6 @@ type Executor struct {
 	plays   map[name][]Play             // what comes next first; the last one stays
 	asleep  map[bellhop.RunID]time.Time // until when
 	refused []string
-	held    chan struct{} // closed when plays may begin; nil = they may
 }
 
 var _ bellhop.Executor = (*Executor)(nil)
@@ -74,36 +73,6 @@ func (e *Executor) Set(service, job string, plays ...Play) {
 	e.plays[name{service, job}] = slices.Clone(plays)
 }
 
-// Hold lets no play begin until release is called, once.
-func (e *Executor) Hold() (release func()) {
-	held := make(chan struct{})
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.held = held
-	return func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if e.held == held {
-			e.held = nil
-		}
-		close(held)
-	}
-}
-
-// mayBegin waits until plays may begin, or ctx ends.
-func (e *Executor) mayBegin(ctx context.Context) {
-	e.mu.Lock()
-	held := e.held
-	e.mu.Unlock()
-	if held == nil {
-		return
-	}
-	select {
-	case <-held:
-	case <-ctx.Done():
-	}
-}
-
 // Asleep reports whether a run is in the midst of a Step that takes time, and
 // until when.
 func (e *Executor) Asleep(run bellhop.RunID) (until time.Time, ok bool) {
@@ -123,7 +92,6 @@ func (e *Executor) Refused() []string {
 
 // Execute implements bellhop.Executor.
 func (e *Executor) Execute(ctx context.Context, task bellhop.Task, sink bellhop.Sink) bellhop.Outcome {
-	e.mayBegin(ctx)
 	if cause, ok := bellhop.StopEnd(ctx); ok {
 		return bellhop.Outcome{End: cause.End, Error: cause.Reason}
 	}

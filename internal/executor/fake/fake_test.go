@@ -1,7 +1,6 @@
 package fake_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -58,26 +57,6 @@ func TestPlaysInTurn(t *testing.T) {
 	e.Set("s", "flaky")
 	if out, _ := execute(t, e, "flaky"); out.End != bellhop.EndSucceeded {
 		t.Errorf("set anew it ended %s", out.End)
-	}
-}
-
-func TestHold(t *testing.T) {
-	e := fake.New(fake.Options{})
-	e.Set("s", "hello", fake.Play{Steps: []fake.Step{{Text: "hello\n"}}})
-	release := e.Hold()
-	sink, done := executortest.NewSink(), make(chan bellhop.Outcome)
-	go func() { done <- e.Execute(t.Context(), bellhop.Task{Run: 1, Job: job("hello")}, sink) }()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if out := e.Execute(ctx, bellhop.Task{Run: 2, Job: job("hello")}, sink); out.End != bellhop.EndInterrupted || sink.All() != "" {
-		t.Errorf("one that is stopped while it is held ended %s, and there is output %q", out.End, sink.All())
-	}
-	release()
-	if out := <-done; out.End != bellhop.EndSucceeded || sink.All() != "hello\n" {
-		t.Errorf("released, it ended %s with %q", out.End, sink.All())
-	}
-	if out, _ := execute(t, e, "hello"); out.End != bellhop.EndSucceeded {
-		t.Errorf("the next one ended %s", out.End)
 	}
 }
 

@@ -27,6 +27,9 @@ type Front interface {
 	Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error)
 	Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error)
 	Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error)
+	// Bind checks a job's arguments and fills in defaults, for somebody who may
+	// have it done.
+	Bind(ctx context.Context, p bellhop.Person, service, job string, args bellhop.Args) (bellhop.Args, error)
 	Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error
 	Admin
 }
@@ -38,6 +41,7 @@ type Admin interface {
 	Backup(ctx context.Context, p bellhop.Person, path string) error
 	Handover(ctx context.Context, p bellhop.Person) (Server, error)
 	Secrets(ctx context.Context, p bellhop.Person) (Secrets, error)
+	Tokens
 	Trail
 }
 
@@ -51,6 +55,7 @@ type Trail interface {
 type Handler struct {
 	front  Front
 	person func(*http.Request) (bellhop.Person, error)
+	public bool
 	log    *slog.Logger
 	mux    *http.ServeMux
 
@@ -68,6 +73,27 @@ type ackKey struct {
 // NewHandler returns a handler. person tells who makes a request, from the
 // connection that it came by.
 func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error), log *slog.Logger) *Handler {
+	h := newHandler(front, person, log)
+	h.handle("GET /v1/complete", h.complete)
+	h.handle("GET /v1/reports", h.reports)
+	h.handle("POST /v1/reports/{id}/ack", h.ack)
+	h.handle("POST /v1/backup", h.backup)
+	h.handle("POST /v1/handover", h.handover)
+	h.handleSecrets()
+	return h
+}
+
+// NewPublic returns a handler for programs that ask over a network: without
+// what takes a place on this machine, and without secrets. Whoever asks has no
+// connection that reports could come by.
+func NewPublic(front Front, person func(*http.Request) (bellhop.Person, error), log *slog.Logger) *Handler {
+	h := newHandler(front, person, log)
+	h.public = true
+	h.handle("POST /v1/{service}/{job}", h.askJob)
+	return h
+}
+
+func newHandler(front Front, person func(*http.Request) (bellhop.Person, error), log *slog.Logger) *Handler {
 	h := &Handler{front: front, person: person, log: log, mux: http.NewServeMux(), acks: make(map[ackKey]chan struct{})}
 	h.handle("POST /v1/runs", h.ask)
 	h.handle("GET /v1/runs", h.runs)
@@ -88,14 +114,9 @@ func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("GET /v1/suppressions", h.suppressions)
 	h.handle("GET /v1/schedules", h.schedules)
 	h.handle("GET /v1/status", h.status)
-	h.handle("GET /v1/complete", h.complete)
-	h.handle("GET /v1/reports", h.reports)
-	h.handle("POST /v1/reports/{id}/ack", h.ack)
 	h.handle("GET /v1/version", h.version)
 	h.handle("POST /v1/reload", h.reload)
-	h.handle("POST /v1/backup", h.backup)
-	h.handle("POST /v1/handover", h.handover)
-	h.handleSecrets()
+	h.handleTokens()
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, bellhop.Errorf(bellhop.NotFound, "there is nothing at %s %.80q", r.Method, r.URL.Path))
 	})
@@ -120,10 +141,13 @@ type endpoint func(w http.ResponseWriter, r *http.Request, c caller) error
 func (h *Handler) handle(pattern string, fn endpoint) {
 	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c := caller{source: r.Header.Get(headerSource), session: r.Header.Get(headerSession)}
+		if h.public {
+			c = caller{source: bellhop.SourceAPI}
+		}
 		var err error
 		if c.person, err = h.person(r); err == nil {
 			switch {
-			case c.source != "" && c.source != "ask" && c.source != "console":
+			case !h.public && c.source != "" && c.source != "ask" && c.source != "console":
 				err = bellhop.Errorf(bellhop.Invalid, "%s is %.40q; it may be ask or console", headerSource, c.source)
 			case len(c.session) > 128:
 				err = bellhop.Errorf(bellhop.Invalid, "%s is longer than 128 bytes", headerSession)
@@ -171,6 +195,16 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, c caller) error {
 	body, err := readBody[askBody](r)
 	if err != nil {
 		return err
+	}
+	switch {
+	case body.Job != "" && body.Text != "":
+		return bellhop.Errorf(bellhop.Invalid, "text and job both say what is asked for; send one of them")
+	case body.Job != "":
+		inv, err := h.ofJob(r, c, body)
+		if err != nil {
+			return err
+		}
+		return h.do(w, r, c, inv)
 	}
 	a, err := h.front.Desk(c.person, c.source, c.session).Ask(r.Context(), r.Header.Get(headerKey), body.Text)
 	if err != nil {

@@ -17,9 +17,12 @@ const (
 	headerSource  = "Bellhop-Source"
 )
 
-// askBody asks for something in words.
+// askBody asks for something in words, or for a run of a job.
 type askBody struct {
-	Text string `json:"text"`
+	Text    string       `json:"text,omitempty"`
+	Service string       `json:"service,omitempty"`
+	Job     string       `json:"job,omitempty"`
+	Args    bellhop.Args `json:"args,omitempty"`
 }
 
 // object is the run object that the API shows: the run's own JSON form, and

@@ -33,6 +33,7 @@ type Options struct {
 type Client struct {
 	opt   Options
 	api   *slack.Client
+	still *http.Client // follows no redirect: what is sent is for one host alone
 	gates gates
 }
 
@@ -49,8 +50,10 @@ func New(o Options) *Client {
 		o.Clock = bellhop.SystemClock{}
 	}
 	o.Quiet = cmp.Or(o.Quiet, 30*time.Second)
+	still := *o.HTTP
+	still.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
-		opt:   o,
+		opt: o, still: &still,
 		api:   slack.New(o.BotToken, slack.OptionAPIURL(o.URL), slack.OptionHTTPClient(o.HTTP), slack.OptionAppLevelToken(o.AppToken)),
 		gates: gates{clock: o.Clock, until: make(map[gate]time.Time)},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -85,12 +86,42 @@ func (c *Client) Update(ctx context.Context, ts string, m Message) error {
 	})
 }
 
-// Respond answers a slash command or a button by the URL that came with it.
-// Only the person sees it.
+// PostTo shows a message in a channel to one person alone, who must be there.
+func (c *Client) PostTo(ctx context.Context, user string, m Message) error {
+	return c.do(ctx, "chat.postEphemeral", m.Channel, func() error {
+		_, err := c.api.PostEphemeralContext(ctx, m.Channel, user, m.options()...)
+		return err
+	})
+}
+
+// respondHost is where Slack takes answers.
+const respondHost = "hooks.slack.com"
+
+// checkRespond reports whether a URL leads to Slack, or to where the API is.
+func (c *Client) checkRespond(to string) error {
+	u, err := url.Parse(to)
+	if err != nil || u.User != nil || u.Opaque != "" {
+		return errors.New("the response_url is no URL of Slack; it is not called")
+	}
+	if u.Scheme == "https" && u.Host == respondHost {
+		return nil
+	}
+	if own, err := url.Parse(c.opt.URL); err == nil && c.opt.URL != slack.APIURL && u.Scheme == own.Scheme && u.Host == own.Host {
+		return nil
+	}
+	return fmt.Errorf("the response_url leads to %s://%s, which is not Slack's https://%s; it is not called", u.Scheme, u.Host, respondHost)
+}
+
+// Respond answers a slash command or a button by the URL that came with it, if
+// that is one of Slack. Only the person sees it. The URL is good for half an
+// hour and stays out of errors.
 func (c *Client) Respond(ctx context.Context, to string, m Message) error {
+	if err := c.checkRespond(to); err != nil {
+		return err
+	}
 	body, err := json.Marshal(map[string]any{
 		"text": m.Text, "blocks": m.Blocks, "response_type": "ephemeral", "replace_original": false,
-		"unfurl_links": false, "unfurl_media": false,
+		"unfurl_links": false, "unfurl_media": false, "mrkdwn": !m.Plain,
 	})
 	if err != nil {
 		return err
@@ -102,6 +133,9 @@ func (c *Client) Respond(ctx context.Context, to string, m Message) error {
 		}
 		req.Header.Set("Content-Type", "application/json")
 		_, err = c.send("response_url", req)
+		if at, ok := errors.AsType[*url.Error](err); ok {
+			return at.Err
+		}
 		return err
 	})
 }
@@ -286,7 +320,7 @@ func (c *Client) call(ctx context.Context, method string, v url.Values, into any
 const maxBody = 16 << 20
 
 func (c *Client) send(method string, req *http.Request) ([]byte, error) {
-	resp, err := c.opt.HTTP.Do(req)
+	resp, err := c.still.Do(req)
 	if err != nil {
 		return nil, err
 	}

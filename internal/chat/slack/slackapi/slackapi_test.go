@@ -42,6 +42,10 @@ func TestEveryCallIsUnderstood(t *testing.T) {
 	if m := s.Message("C1", second); m.Thread != ts || string(m.Blocks) != "["+string(block)+"]" {
 		t.Errorf("posted %+v", m)
 	}
+	no("PostTo", c.PostTo(ctx, "U1", slackapi.Message{Channel: "C1", Text: "for Alice"}))
+	if a := s.Answers(); len(a) != 1 || a[0].User != "U1" || a[0].Channel != "C1" || a[0].Text != "for Alice" {
+		t.Errorf("posted to one person: %+v", a)
+	}
 	no("Update", c.Update(ctx, second, slackapi.Message{Channel: "C1", Text: "three"}))
 	if m := s.Message("C1", second); m.Text != "three" || string(m.Blocks) != "[]" {
 		t.Errorf("updated %+v", m)

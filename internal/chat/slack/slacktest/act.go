@@ -291,6 +291,11 @@ func (v View) json(state reply) reply {
 // Submit has somebody fill in a modal, by the block's id. It returns the
 // faults that were found, by block.
 func (s *Server) Submit(id string, values map[string]string) (map[string]string, error) {
+	return s.SubmitAs("", id, values)
+}
+
+// SubmitAs is Submit by somebody whom the modal was not opened for.
+func (s *Server) SubmitAs(user, id string, values map[string]string) (map[string]string, error) {
 	s.mu.Lock()
 	var view *View
 	for i := range s.views {
@@ -307,9 +312,10 @@ func (s *Server) Submit(id string, values map[string]string) (map[string]string,
 		s.mu.Unlock()
 		return nil, err
 	}
+	user = cmpOr(user, view.User)
 	e := s.deliver("interactive", reply{
-		"type": "view_submission", "team": reply{"id": Team, "domain": "fake"}, "user": s.who(view.User), "api_app_id": appID, "token": "old",
-		"trigger_id": s.trigger(view.User), "view": view.json(state), "response_urls": []any{}, "is_enterprise_install": false,
+		"type": "view_submission", "team": reply{"id": Team, "domain": "fake"}, "user": s.who(user), "api_app_id": appID, "token": "old",
+		"trigger_id": s.trigger(user), "view": view.json(state), "response_urls": []any{}, "is_enterprise_install": false,
 	}, false)
 	s.mu.Unlock()
 	<-e.done

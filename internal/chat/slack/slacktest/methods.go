@@ -92,8 +92,16 @@ func (s *Server) postMessage(a args) reply {
 
 func (s *Server) postEphemeral(a args) reply {
 	c, bad := s.place(a["channel"])
-	if bad != nil {
+	if bad == nil {
+		bad = checkBlocks(a["blocks"])
+	}
+	switch {
+	case bad != nil:
 		return bad
+	case !c.has(a["user"]):
+		return failed("user_not_in_channel")
+	case a["text"] == "" && a["blocks"] == "":
+		return failed("no_text")
 	}
 	ts := s.ts()
 	s.answers = append(s.answers, Ephemeral{User: a["user"], Channel: c.ID, Text: a["text"], Blocks: raw(a["blocks"]), TS: ts})
@@ -121,6 +129,8 @@ func (s *Server) update(a args) reply {
 		return failed("message_not_found")
 	case m.User != BotUser:
 		return failed("cant_update_message")
+	case utf8.RuneCountInString(a["text"]) > maxText:
+		return failed("msg_too_long")
 	}
 	m.Text, m.Edits = a["text"], m.Edits+1
 	if b, ok := a["blocks"]; ok {

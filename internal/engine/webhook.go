@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// Webhooks returns those of a service.
+func (e *Engine) Webhooks(service string) []bellhop.Webhook {
+	s := e.active.Load().services[service]
+	if s == nil {
+		return nil
+	}
+	return s.Webhooks
+}
+
+// Hook asks for the run that a webhook wants for an event, whose arguments are
+// not checked yet. The same key again is the same run.
+func (e *Engine) Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error) {
+	o, err := e.active.Load().offer(w.Service, w.Job)
+	if err != nil {
+		return 0, err
+	}
+	if args, err = o.job.Bind(args); err != nil {
+		return 0, err
+	}
+	name := w.Principal()
+	origin := bellhop.Origin{Source: bellhop.SourceWebhook}
+	if w.ReportTo != "" {
+		origin = e.tellTo(w.ReportTo, e.clock.Now())[0].Origin
+	}
+	a, err := e.Do(ctx, bellhop.Invocation{
+		Key: key, Action: bellhop.ActionRun, Service: w.Service, Job: w.Job, Args: args, Delay: w.Delay, OnRepeat: w.OnRepeat,
+		Person: bellhop.Person{Identity: name}, Origin: origin,
+	})
+	if err != nil {
+		return 0, err
+	}
+	return a.Accepted.Run, nil
+}
+
+// Unproven records that requests to webhooks of a service were refused.
+func (e *Engine) Unproven(ctx context.Context, service string, from netip.Addr, times int, err error) {
+	rec := &bellhop.AuditRecord{
+		At: e.clock.Now(), Action: bellhop.SourceWebhook, Source: bellhop.SourceWebhook, Service: cut(service, maxRefusedText),
+		Detail: fmt.Sprintf("from %s: %v", from, err),
+	}
+	if times > 1 {
+		rec.Detail += fmt.Sprintf(" (%d times in the minute before)", times)
+	}
+	if failed := e.Record(ctx, rec); failed != nil {
+		e.log.Error("a refusal could not be recorded", "action", rec.Action, "service", rec.Service, "error", failed)
+	}
+}

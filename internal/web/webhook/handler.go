@@ -1,0 +1,269 @@
+package webhook
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web"
+)
+
+// House is Bellhop as webhooks see it.
+type House interface {
+	// Webhooks returns those of a service; none = there is no such service.
+	Webhooks(service string) []bellhop.Webhook
+	// Reveal returns the value of a proof's secret.
+	Reveal(ctx context.Context, secret string) (string, error)
+	// Hook asks for the run that a webhook wants. The same key again is the same
+	// run.
+	Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error)
+	// Unproven records that a request was refused, once for so many.
+	Unproven(ctx context.Context, service string, from netip.Addr, times int, err error)
+}
+
+// Options are what a Handler is made of.
+type Options struct {
+	House House
+	Clock bellhop.Clock // nil = the machine's
+	Log   *slog.Logger  // nil = discarded
+}
+
+// Handler serves POST /webhooks/SERVICE and /webhooks/SERVICE/NAME.
+type Handler struct {
+	opt Options
+	mux *http.ServeMux
+
+	mu  sync.Mutex
+	bad map[place]*refusals
+}
+
+type place struct {
+	service string
+	from    netip.Addr
+}
+
+// refusals counts what was refused since it was recorded last.
+type refusals struct {
+	since time.Time
+	n     int
+}
+
+const (
+	// recordEvery is how often refusals of one address are recorded at most, and
+	// maxBad how many of them are looked at in that time.
+	recordEvery = time.Minute
+	maxBad      = 120
+	maxPlaces   = 10_000
+	maxID       = 200
+)
+
+// New returns a handler.
+func New(o Options) *Handler {
+	if o.Clock == nil {
+		o.Clock = bellhop.SystemClock{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &Handler{opt: o, mux: http.NewServeMux(), bad: make(map[place]*refusals)}
+	h.mux.HandleFunc("POST /webhooks/{service}", h.serve)
+	h.mux.HandleFunc("POST /webhooks/{service}/{name}", h.serve)
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		web.Fail(w, bellhop.Errorf(bellhop.NotFound, "there is no webhook here; events are posted to /webhooks/SERVICE, or /webhooks/SERVICE/NAME"))
+	})
+	return h
+}
+
+// ServeHTTP serves one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+// asked is one run that an event has brought.
+type asked struct {
+	Webhook string        `json:"webhook"`
+	Run     bellhop.RunID `json:"run,omitempty"`
+	Error   string        `json:"error,omitempty"`
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		web.Fail(w, bellhop.Errorf(bellhop.Invalid, "the body could not be read"))
+		return
+	}
+	req := &Request{Header: r.Header, Body: body, From: web.Client(r.Context()), Now: h.opt.Clock.Now()}
+	service, name := r.PathValue("service"), r.PathValue("name")
+	if h.tooMany(service, req.From, req.Now) {
+		w.Header().Set("Retry-After", "60")
+		web.Fail(w, &web.Problem{Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, Detail: "too many requests from this address were not proven; try again in a minute"})
+		return
+	}
+	hooks := slices.DeleteFunc(slices.Clone(h.opt.House.Webhooks(service)), func(b bellhop.Webhook) bool {
+		return name != "" && (!b.Named || b.Name != name)
+	})
+	proven, err := h.proven(r.Context(), hooks, req)
+	if bellhop.CodeOf(err) == bellhop.Unavailable {
+		web.Fail(w, err)
+		return
+	}
+	if len(proven) == 0 { // whether there is such a webhook is nobody's business either
+		h.refuse(r.Context(), service, req, err)
+		web.Fail(w, &web.Problem{Status: http.StatusUnauthorized, Code: bellhop.NotAllowed, Detail: err.Error()})
+		return
+	}
+	h.take(w, r, proven, req)
+}
+
+// proven returns the webhooks to which a request has shown what they want to
+// see, or why none.
+func (h *Handler) proven(ctx context.Context, hooks []bellhop.Webhook, req *Request) (out []bellhop.Webhook, why error) {
+	why = unproven("there is no webhook here that this would be for")
+	for i := range hooks {
+		secret, err := h.opt.House.Reveal(ctx, hooks[i].Proof.Secret)
+		if err != nil {
+			return nil, bellhop.Errorf(bellhop.Unavailable, "the webhook's secret can't be had: %w", err)
+		}
+		if err := Prove(&hooks[i].Proof, secret, req); err != nil {
+			why = err
+			continue
+		}
+		out = append(out, hooks[i])
+	}
+	return out, why
+}
+
+// take asks for what the webhooks of a proven event want, and answers when it
+// is written down.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.Webhook, req *Request) {
+	payload, err := Read(req.Header, req.Body)
+	if err != nil {
+		web.Fail(w, err)
+		return
+	}
+	var runs []asked
+	ignored := "no webhook is for this event"
+	for i := range hooks {
+		b := &hooks[i]
+		if why := unwanted(b, req.Header, payload); why != "" {
+			ignored = why
+			continue
+		}
+		a := asked{Webhook: b.Name}
+		args, err := payload.Fill(b.Args)
+		if err == nil {
+			a.Run, err = h.opt.House.Hook(r.Context(), b, keyOf(b, req), args)
+		}
+		switch bellhop.CodeOf(err) {
+		case "":
+		case bellhop.Unavailable, bellhop.Internal: // nothing is lost: it is posted again
+			web.Fail(w, err)
+			return
+		default:
+			h.opt.Log.Error("an event brought no run", "webhook", b.Principal(), "error", err)
+			a.Error = err.Error()
+		}
+		runs = append(runs, a)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if len(runs) == 0 {
+		_ = json.NewEncoder(w).Encode(map[string]string{"ignored": ignored})
+		return
+	}
+	status := http.StatusAccepted
+	if !slices.ContainsFunc(runs, func(a asked) bool { return a.Error == "" }) {
+		status = http.StatusUnprocessableEntity
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string][]asked{"runs": runs})
+}
+
+// unwanted says why an event is not for a webhook; "" = it is.
+func unwanted(b *bellhop.Webhook, h http.Header, p Payload) string {
+	event, repo := "", ""
+	switch b.Proof.Kind {
+	case bellhop.ProofGitHub:
+		event = h.Get("X-GitHub-Event")
+		if event == "ping" {
+			return "ping"
+		}
+		v, _ := p.at("repository.full_name")
+		repo = text(v)
+	case bellhop.ProofGitLab:
+		event = h.Get("X-Gitlab-Event")
+		v, _ := p.at("project.path_with_namespace")
+		repo = text(v)
+	case bellhop.ProofStripe:
+		v, _ := p.at("type")
+		event = text(v)
+	}
+	switch {
+	case len(b.Events) > 0 && !slices.Contains(b.Events, event):
+		return "event " + cut(event) + " is not wanted"
+	case b.Repo != "" && b.Repo != repo:
+		return "repository " + cut(repo) + " is not wanted"
+	}
+	return p.Meets(b.When)
+}
+
+// keyOf is the same for the same event, however often it is posted: the id of
+// the delivery where the sender has one, else the body.
+func keyOf(b *bellhop.Webhook, r *Request) string {
+	header := b.Proof.ID
+	switch b.Proof.Kind {
+	case bellhop.ProofGitHub:
+		header = "X-GitHub-Delivery"
+	case bellhop.ProofGitLab:
+		header = "X-Gitlab-Event-UUID"
+	}
+	id := ""
+	if header != "" {
+		id = r.Header.Get(header)
+	}
+	if id == "" || len(id) > maxID {
+		sum := sha256.Sum256(append([]byte(id), r.Body...))
+		id = hex.EncodeToString(sum[:])
+	}
+	return b.Principal() + "/" + id
+}
+
+// tooMany reports whether an address has shown so much that was not proven that
+// nothing of it is looked at for a while.
+func (h *Handler) tooMany(service string, from netip.Addr, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.bad[place{service, from}]
+	return b != nil && now.Sub(b.since) < recordEvery && b.n >= maxBad
+}
+
+// refuse counts, and records the first of a minute with how many there were in
+// the one before.
+func (h *Handler) refuse(ctx context.Context, service string, req *Request, err error) {
+	at := place{service, req.From}
+	h.mu.Lock()
+	if len(h.bad) >= maxPlaces {
+		clear(h.bad)
+	}
+	b := h.bad[at]
+	times := 0
+	switch {
+	case b == nil:
+		h.bad[at], times = &refusals{since: req.Now, n: 1}, 1
+	case req.Now.Sub(b.since) >= recordEvery || req.Now.Before(b.since):
+		times = max(1, b.n) // those before, of which one was recorded, and this one
+		*b = refusals{since: req.Now, n: 1}
+	default:
+		b.n++
+	}
+	h.mu.Unlock()
+	if times > 0 {
+		h.opt.House.Unproven(ctx, service, req.From, times, err)
+	}
+}

@@ -1,0 +1,225 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/bellhop-io/bellhop"
+)
+
+// Payload is what an event holds: any JSON, a form, or a text.
+type Payload struct{ root any }
+
+// Read reads the body of a request by its type: JSON, a form (GitHub's has its
+// JSON in `payload`), or else a text, which is {"body": TEXT}.
+func Read(h http.Header, body []byte) (Payload, error) {
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	switch {
+	case kind == "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return Payload{}, bellhop.Errorf(bellhop.Invalid, "the body is no form: %w", err)
+		}
+		if p := form.Get("payload"); len(form) == 1 && p != "" {
+			return readJSON([]byte(p))
+		}
+		root := make(map[string]any, len(form))
+		for k, v := range form {
+			root[k] = v[0]
+			if len(v) > 1 {
+				list := make([]any, len(v))
+				for i := range v {
+					list[i] = v[i]
+				}
+				root[k] = list
+			}
+		}
+		return Payload{root}, nil
+	case kind == "" || kind == "application/json" || strings.HasSuffix(kind, "+json"):
+		return readJSON(body)
+	}
+	return Payload{map[string]any{"body": string(body)}}, nil
+}
+
+func readJSON(b []byte) (Payload, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber() // as written
+	var p Payload
+	if err := d.Decode(&p.root); err != nil {
+		return p, bellhop.Errorf(bellhop.Invalid, "the body is no JSON: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return p, bellhop.Errorf(bellhop.Invalid, "the body has something behind its JSON")
+	}
+	return p, nil
+}
+
+// at finds what stands at a dotted path; a number picks from a list.
+func (p Payload) at(dotted string) (any, bool) {
+	v := p.root
+	if dotted == "" {
+		return v, true
+	}
+	for step := range strings.SplitSeq(dotted, ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			next, ok := x[step]
+			if !ok {
+				return nil, false
+			}
+			v = next
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(x) {
+				return nil, false
+			}
+			v = x[i]
+		default:
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+// text is a value as an argument has it: texts, numbers and the like as they
+// are, nothing as "", the rest as JSON.
+func text(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return x
+	case json.Number:
+		return x.String()
+	case bool:
+		return strconv.FormatBool(x)
+	}
+	b, err := json.Marshal(v)
+	if err != nil { // it came from JSON
+		return ""
+	}
+	return string(b)
+}
+
+// Meets returns "" when the payload meets all conditions, else why not.
+func (p Payload) Meets(all []bellhop.Condition) string {
+	for i := range all {
+		if c := &all[i]; p.meets(c) == c.Not {
+			v, there := p.at(c.Path)
+			if !there {
+				return c.Path + " is not there"
+			}
+			return c.Path + " is " + strconv.Quote(cut(text(v)))
+		}
+	}
+	return ""
+}
+
+func cut(s string) string {
+	if len(s) > 60 {
+		return strings.ToValidUTF8(s[:60], "") + "..."
+	}
+	return s
+}
+
+func (p Payload) meets(c *bellhop.Condition) bool {
+	v, there := p.at(c.Path)
+	if c.Exists != nil {
+		return there == *c.Exists
+	}
+	if !there {
+		return false
+	}
+	one := func(v any) bool {
+		s := text(v)
+		if c.Glob != "" {
+			ok, err := path.Match(strings.ReplaceAll(c.Glob, "/", "\x00"), strings.ReplaceAll(s, "/", "\x00"))
+			return err == nil && ok
+		}
+		for _, want := range c.Any {
+			if s == want {
+				return true
+			}
+		}
+		return false
+	}
+	if list, ok := v.([]any); ok { // any of its words
+		for _, w := range list {
+			if one(w) {
+				return true
+			}
+		}
+		return false
+	}
+	return one(v)
+}
+
+// eventMark begins a place of a template that stands for a part of the payload.
+const eventMark = "event."
+
+// Fill fills templates with what the payload has. What is not there is an
+// Invalid error that names it.
+func (p Payload) Fill(args bellhop.Args) (bellhop.Args, error) {
+	filled := make(bellhop.Args, len(args))
+	for name, v := range args {
+		if v.IsList() {
+			list := make([]string, len(v.List))
+			for i, w := range v.List {
+				s, err := p.fill(name, w)
+				if err != nil {
+					return nil, err
+				}
+				list[i] = s
+			}
+			filled[name] = bellhop.List(list...)
+			continue
+		}
+		if whole, ok := strings.CutPrefix(v.Text, "{"+eventMark); ok && strings.Count(whole, "}") == 1 && strings.HasSuffix(whole, "}") {
+			if got, _ := p.at(strings.TrimSuffix(whole, "}")); got != nil {
+				if list, ok := got.([]any); ok {
+					words := make([]string, len(list))
+					for i := range list {
+						words[i] = text(list[i])
+					}
+					filled[name] = bellhop.List(words...)
+					continue
+				}
+			}
+		}
+		s, err := p.fill(name, v.Text)
+		if err != nil {
+			return nil, err
+		}
+		filled[name] = bellhop.Text(s)
+	}
+	return filled, nil
+}
+
+func (p Payload) fill(name, template string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(template, "{"+eventMark)
+		b.WriteString(before)
+		if !ok {
+			return b.String(), nil
+		}
+		dotted, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			b.WriteString("{" + eventMark + rest)
+			return b.String(), nil
+		}
+		v, there := p.at(dotted)
+		if !there {
+			return "", bellhop.Errorf(bellhop.Invalid, "argument %s wants event.%s, which this event does not have", name, dotted)
+		}
+		b.WriteString(text(v))
+		template = after
+	}
+}
