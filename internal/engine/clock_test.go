@@ -339,3 +339,28 @@ func TestScheduleAsData(t *testing.T) {
 		t.Errorf("%s, %v", b, err)
 	}
 }
+
+// TestTokenThatAskedForLater: by what it is when the time comes; and one that is
+// confined has no hand in what else its person asked for.
+func TestTokenThatAskedForLater(t *testing.T) {
+	a := newApprovals(t, nil)
+	_, p := a.token(bellhop.Token{Name: "ci", As: "ada", Allow: []string{"deploys"}, Expires: a.clock.Now().Add(time.Hour)})
+	if now, err := a.TokenNow(t.Context(), p); err != nil || now != p {
+		t.Errorf("it is %+v, %v; was %+v", now, err, p)
+	}
+	if a.MaySeeLater(t.Context(), p, bellhop.Later{ID: "x", Person: opsAda}) {
+		t.Error("a token that is confined sees what else its person asked for")
+	}
+	if !a.MaySeeLater(t.Context(), p, bellhop.Later{ID: "x", Person: p}) {
+		t.Error("it does not see its own")
+	}
+	a.clock.Advance(time.Hour)
+	_, err := a.TokenNow(t.Context(), p)
+	wantCode(t, err, bellhop.NotAllowed)
+	_, p = a.token(bellhop.Token{Name: "again"})
+	if err := a.RemoveToken(t.Context(), boss, "again"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.TokenNow(t.Context(), p)
+	wantCode(t, err, bellhop.NotAllowed)
+}

@@ -169,6 +169,28 @@ func (e *Engine) TokenPerson(ctx context.Context, text string) (bellhop.Person, 
 	return bellhop.Person{Identity: bellhop.SourceAPI + ":" + k.Name, As: k.As, Scope: strings.Join(k.Allow, " ")}, nil
 }
 
+// TokenNow is who showed a token once, by what that token is now. NotAllowed:
+// there is none of that name any more.
+func (e *Engine) TokenNow(ctx context.Context, p bellhop.Person) (bellhop.Person, error) {
+	now := e.clock.Now()
+	v, err := e.store.Values.Get(ctx, tokenSpace, strings.TrimPrefix(p.Identity, bellhop.SourceAPI+":"), now)
+	if bellhop.CodeOf(err) == bellhop.NotFound {
+		return bellhop.Person{}, bellhop.Errorf(bellhop.NotAllowed, "the token %s was removed", p.Identity)
+	}
+	if err != nil {
+		return bellhop.Person{}, bellhop.Errorf(bellhop.Unavailable, "the token can't be looked up: %w", err)
+	}
+	var k kept
+	if err := json.Unmarshal(v.Value, &k); err != nil {
+		return bellhop.Person{}, bellhop.Errorf(bellhop.Internal, "token %s can't be read: %w", v.Key, err)
+	}
+	if !k.Expires.IsZero() && !now.Before(k.Expires) {
+		return bellhop.Person{}, bellhop.Errorf(bellhop.NotAllowed, "the token %s has expired", p.Identity)
+	}
+	p.As, p.Scope = k.As, strings.Join(k.Allow, " ")
+	return p, nil
+}
+
 func hashToken(part string) string {
 	sum := sha256.Sum256([]byte(part))
 	return hex.EncodeToString(sum[:])

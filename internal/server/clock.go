@@ -75,6 +75,9 @@ func (s *Server) whoNow(ctx context.Context, p bellhop.Person) (bellhop.Person, 
 	if own := s.sshs[source]; own != nil {
 		return p, own.Still(p)
 	}
+	if source == bellhop.SourceAPI {
+		return s.engine.TokenNow(ctx, p)
+	}
 	if source != "local" {
 		return p, bellhop.Errorf(bellhop.NotAllowed, "the chat %s, where it was asked for, is not there any more", source)
 	}
