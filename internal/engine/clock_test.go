@@ -344,7 +344,7 @@ func TestScheduleAsData(t *testing.T) {
 // confined has no hand in what else its person asked for.
 func TestTokenThatAskedForLater(t *testing.T) {
 	a := newApprovals(t, nil)
-	_, p := a.token(bellhop.Token{Name: "ci", As: "ada", Allow: []string{"deploys"}, Expires: a.clock.Now().Add(time.Hour)})
+	_, p := a.token(bellhop.Token{Name: "ci", As: "ada", Allow: []string{"site"}, Expires: a.clock.Now().Add(time.Hour)})
 	if now, err := a.TokenNow(t.Context(), p); err != nil || now != p {
 		t.Errorf("it is %+v, %v; was %+v", now, err, p)
 	}
