@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -318,5 +319,66 @@ func TestMissingCompiler(t *testing.T) {
 	_, _, err := config.Load(filepath.Join(dir, "bellhop.yaml"), config.Options{})
 	if bellhop.CodeOf(err) != bellhop.Internal {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestFullSchedules(t *testing.T) {
+	cfg, dir := loadFull(t, full(t))
+	s, _ := cfg.Catalog.Service("example")
+	york, err := time.LoadLocation("America/New_York")
+	if err != nil || len(s.Schedules) != 3 {
+		t.Fatal(s.Schedules, err)
+	}
+	got := s.Schedules
+	for i := range got {
+		if got[i].Pos.File != filepath.Join(dir, "bellhop.yaml") || got[i].Pos.Line < 90 || got[i].Pos.Col != 9 {
+			t.Errorf("schedule %d is at %v", i, got[i].Pos)
+		}
+		got[i].Pos = bellhop.Position{}
+	}
+	if name := regexp.MustCompile(`^s[0-9a-f]{12}$`); !name.MatchString(got[0].Name) || !name.MatchString(got[2].Name) || got[0].Name == got[2].Name {
+		t.Errorf("names %q, %q", got[0].Name, got[2].Name)
+	}
+	want := []bellhop.Schedule{
+		{Service: "example", Name: got[0].Name, Cron: "0 6 * * 1-5", Job: "hello", Args: bellhop.Args{}, Missed: bellhop.MissedOne, Overlap: bellhop.OverlapSkip, ReportTo: "alice"},
+		{
+			Service: "example", Name: "night", Cron: "@every 90m", Zone: "America/New_York", Job: "deploy",
+			Args: bellhop.Args{
+				"env": bellhop.Text("yes"), "code": bellhop.Text("abc"), "n": bellhop.Text("9"), "words": bellhop.List("a", "1.10"), "note": bellhop.Text("-x"),
+			},
+			Jitter: 5 * time.Minute, Missed: bellhop.MissedAll, Overlap: bellhop.OverlapCancel,
+			From: time.Date(2026, 12, 1, 0, 0, 0, 0, york), Until: time.Date(2026, 12, 24, 18, 0, 0, 0, york), Paused: true, ReportTo: "bob",
+		},
+		{
+			Service: "example", Name: got[2].Name, Cron: "@daily", Job: "block", Args: bellhop.Args{"ip": bellhop.Text("10.0.0.1"), "why": bellhop.Text("none")},
+			Missed: bellhop.MissedSkip, Overlap: bellhop.OverlapQueue, Until: time.Date(2027, 1, 1, 12, 30, 15, 0, time.UTC), ReportTo: "alice",
+		},
+	}
+	for i := range want {
+		if !got[i].From.Equal(want[i].From) || !got[i].Until.Equal(want[i].Until) {
+			t.Errorf("schedule %d is from %s until %s", i, got[i].From, got[i].Until)
+		}
+		got[i].From, got[i].Until = want[i].From, want[i].Until // whatever zone they are kept in
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Errorf("schedule %d is\n%+v\nwant\n%+v", i, got[i], want[i])
+		}
+	}
+	// The name follows from what it does, and from nothing else.
+	text := full(t)
+	for old, same := range map[string]bool{
+		"job: hello}\n      - name: night": false, `"@daily", job: block`: true, "args: {ip: 10.0.0.1}": true, "missed: skip": true,
+	} {
+		changed := strings.Replace(text, old, map[string]string{
+			"job: hello}\n      - name: night": "job: hello, timezone: Europe/Paris}\n      - name: night", `"@daily", job: block`: `"@hourly", job: block`,
+			"args: {ip: 10.0.0.1}": "args: {ip: 10.0.0.2}", "missed: skip": "missed: all",
+		}[old], 1)
+		cfg, _ := loadFull(t, changed)
+		s, _ := cfg.Catalog.Service("example")
+		if (s.Schedules[0].Name == got[0].Name) != same {
+			t.Errorf("%q: the first is called %s, was %s", old, s.Schedules[0].Name, got[0].Name)
+		}
+		if other := s.Schedules[2].Name == got[2].Name; other != (!same || old == "missed: skip") {
+			t.Errorf("%q: the third is called %s, was %s", old, s.Schedules[2].Name, got[2].Name)
+		}
 	}
 }

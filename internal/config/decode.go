@@ -232,7 +232,7 @@ func (d *decoder) meant(n *yaml.Node, v reflect.Value) string {
 		return ""
 	}
 	val := n.Value
-	if strings.ContainsAny(val, "{}[],:#\"'") {
+	if strings.ContainsAny(val, "{}[],:#\"'") || strings.IndexAny(val, "@*&!%|>`") == 0 {
 		val = quoted(val)
 	}
 	return fmt.Sprintf("; did you mean {%s: %s}?", key, val)

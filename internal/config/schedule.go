@@ -18,7 +18,7 @@ type scheduleRaw struct {
 	Job      text          `yaml:"job" doc:"The job of the same service that is asked for."`
 	Args     dict[literal] `yaml:"args" item:"argument" doc:"Its arguments, as written."`
 	Jitter   span          `yaml:"jitter" def:"0s" doc:"Each run starts up to this much later, by a part that differs from tick to tick."`
-	Missed   text          `yaml:"missed" enum:"one,skip,all" def:"one" doc:"Ticks that nobody could ask for, more than a minute late: one run for all of them, none, or all of the newest 100 of the last 24 hours."`
+	Missed   text          `yaml:"missed" enum:"one,skip,all" def:"one" doc:"Ticks that nobody could ask for, more than a minute late: one run for all of them, none, or all of the newest 100 of the last 24 hours, which wait their turn whatever overlap says."`
 	Overlap  text          `yaml:"overlap" enum:"skip,queue,cancel" def:"skip" doc:"When the run before has not ended: skip the tick, queue the run, or cancel the run before."`
 	From     text          `yaml:"from" doc:"No tick before: 2026-12-01, or 2026-12-01 18:00."`
 	Until    text          `yaml:"until" doc:"No tick then or later: as from."`
@@ -30,18 +30,22 @@ type scheduleRaw struct {
 func (b *builder) schedules(s *bellhop.Service, raw serviceRaw, good map[string]bool) {
 	names := map[string]at{}
 	for _, r := range raw.Schedules.items {
+		faults := len(b.faults.list)
 		sc := b.schedule(s, r, good)
+		well := len(b.faults.list) == faults && !r.bad
 		if sc.ReportTo == "" {
 			sc.ReportTo = raw.ReportTo.val
 		}
-		if first, twice := names[sc.Name]; twice && !r.bad {
+		if first, twice := names[sc.Name]; twice && (well || r.Name.good()) {
 			if r.Name.isSet() {
 				b.fault(r.Name.at, "the name %q is given to two schedules; the other stands in %s", sc.Name, first.line())
 			} else {
-				b.fault(r.at, "this schedule says the same as the one in %s; remove one of them, or give them names", first.line())
+				b.fault(r.at, "this schedule has the times, the job and the arguments of the one in %s; remove one of them, or give them names", first.line())
 			}
 		}
-		names[sc.Name] = r.at
+		if well || r.Name.good() {
+			names[sc.Name] = r.at
+		}
 		s.Schedules = append(s.Schedules, sc)
 	}
 }

@@ -57,9 +57,9 @@ type Clockwork struct {
 	opt    Options
 	stop   context.CancelFunc
 	loop   sync.WaitGroup
-	wake   chan struct{}
 	adding sync.Mutex       // one at a time, so that they are counted
-	specs  map[string]*Spec // by text; the loop's alone
+	wake   [2]chan struct{} // one for each loop
+	specs  map[string]*Spec // by text; this and the rest is the first loop's alone
 	known  map[string]*cursor
 	names  string // of the schedules that there were last
 	mine   bool
@@ -73,13 +73,15 @@ func New(o Options) *Clockwork {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Clockwork{opt: o, wake: make(chan struct{}, 1), specs: map[string]*Spec{}, known: map[string]*cursor{}}
+	return &Clockwork{opt: o, wake: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}, specs: map[string]*Spec{}, known: map[string]*cursor{}}
 }
 
 // Start begins to ask.
 func (c *Clockwork) Start(ctx context.Context) error {
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	c.loop.Go(func() { c.run(ctx) })
+	for i, round := range []func(context.Context) time.Duration{c.round, c.laterRound} {
+		c.loop.Go(func() { c.run(ctx, round, c.wake[i]) })
+	}
 	return nil
 }
 
@@ -93,33 +95,59 @@ func (c *Clockwork) Stop() {
 
 // Look has it look at once: the schedules, or what is to be asked for, changed.
 func (c *Clockwork) Look() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	for _, wake := range c.wake {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
-func (c *Clockwork) run(ctx context.Context) {
+// run is one of two loops: schedules wait for nobody whose chat is slow to say
+// who somebody is.
+func (c *Clockwork) run(ctx context.Context, round func(context.Context) time.Duration, wake <-chan struct{}) {
 	for ctx.Err() == nil {
-		wait := look
-		if c.opt.Mine() {
-			if !c.mine { // another server has asked meanwhile
-				clear(c.known)
-			}
-			if next := c.pass(ctx); !next.IsZero() {
-				wait = min(look, max(time.Millisecond, next.Sub(c.opt.Clock.Now())))
-			}
-		} else {
-			c.mine = false
-		}
-		timer, stop := c.opt.Clock.NewTimer(wait)
+		timer, stop := c.opt.Clock.NewTimer(round(ctx))
 		select {
 		case <-ctx.Done():
-		case <-c.wake:
+		case <-wake:
 		case <-timer:
 		}
 		stop()
 	}
+}
+
+// round asks for what schedules want when it is this server that does, and says
+// how long there is to wait.
+func (c *Clockwork) round(ctx context.Context) time.Duration {
+	if !c.opt.Mine() {
+		c.mine = false
+		return look
+	}
+	if !c.mine { // another server has asked meanwhile
+		clear(c.known)
+	}
+	return c.until(c.pass(ctx))
+}
+
+// laterRound says what is due, as round.
+func (c *Clockwork) laterRound(ctx context.Context) time.Duration {
+	if !c.opt.Mine() {
+		return look
+	}
+	next, err := c.later(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.opt.Log.Warn("what is to be asked for later could not be looked after; it is tried again", "error", err)
+	}
+	return c.until(next)
+}
+
+// until is how long to wait for what is due next; zero = nothing is.
+func (c *Clockwork) until(next time.Time) time.Duration {
+	if next.IsZero() {
+		return look
+	}
+	return min(look, max(time.Millisecond, next.Sub(c.opt.Clock.Now())))
 }
 
 // pass asks for all that is due, and says when something is due next.
@@ -136,11 +164,7 @@ func (c *Clockwork) pass(ctx context.Context) (next time.Time) {
 		}
 		next = sooner(next, at)
 	}
-	at, err := c.later(ctx)
-	if err != nil && ctx.Err() == nil {
-		c.opt.Log.Warn("what is to be asked for later could not be looked after; it is tried again", "error", err)
-	}
-	return sooner(next, at)
+	return next
 }
 
 // tidy forgets schedules that the configuration has no more, so that nothing is
@@ -188,21 +212,42 @@ type cursor struct {
 	Run  bellhop.RunID `json:"run,omitempty"` // asked for last
 	At   time.Time     `json:"at,omitzero"`   // the tick of that
 	Note string        `json:"note,omitempty"`
-	Cron string        `json:"cron"` // as it was then
+	Rule string        `json:"rule"` // what its ticks were found by then
+	Span string        `json:"span"` // and its bounds
+	// Paused: it was when this was written, and Last is of no matter.
+	Paused bool `json:"paused,omitempty"`
 
 	version int64
 	next    time.Time // after Last; zero = not known
-	bounds  string    // for which next was found
 }
 
-func (c *Clockwork) cursor(ctx context.Context, s *bellhop.Schedule) (*cursor, error) {
+// ruleOf is all that a schedule's ticks follow from but its bounds.
+func ruleOf(s *bellhop.Schedule, zone *time.Location) string {
+	name := s.Zone
+	if name == "" {
+		name = zone.String() // UTC for nil
+	}
+	return s.Cron + " " + name
+}
+
+func spanOf(s *bellhop.Schedule) string {
+	text := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	return text(s.From) + "/" + text(s.Until)
+}
+
+func (c *Clockwork) cursor(ctx context.Context, s *bellhop.Schedule, zone *time.Location) (*cursor, error) {
 	name := s.Service + "/" + s.Name
 	if k := c.known[name]; k != nil {
 		return k, nil
 	}
 	k, err := c.read(ctx, name)
 	if bellhop.CodeOf(err) == bellhop.NotFound { // a new one: what is past was not meant
-		k = &cursor{Last: c.opt.Clock.Now(), Cron: s.Cron}
+		k = &cursor{Last: c.opt.Clock.Now(), Rule: ruleOf(s, zone), Span: spanOf(s), Paused: s.Paused}
 		err = c.put(ctx, name, k)
 	}
 	if err != nil {
@@ -210,6 +255,26 @@ func (c *Clockwork) cursor(ctx context.Context, s *bellhop.Schedule) (*cursor, e
 	}
 	c.known[name] = k
 	return k, nil
+}
+
+// now returns what is to be kept of a schedule that has changed since; nil when
+// it has not. What is past when its ticks are others, or begin again, was not
+// meant.
+func (k *cursor) now(s *bellhop.Schedule, zone *time.Location, now time.Time) *cursor {
+	rule, span := ruleOf(s, zone), spanOf(s)
+	if k.Rule == rule && k.Span == span && k.Paused == s.Paused {
+		return nil
+	}
+	begin := now
+	if k.Rule == rule && k.Paused == s.Paused { // what is due just now goes on
+		begin = now.Add(-bellhop.MissedAfter)
+	}
+	next := *k
+	next.Rule, next.Span, next.Paused, next.next = rule, span, s.Paused, time.Time{}
+	if begin.After(k.Last) {
+		next.Last = begin
+	}
+	return &next
 }
 
 func (c *Clockwork) read(ctx context.Context, name string) (*cursor, error) {
@@ -258,29 +323,19 @@ func (c *Clockwork) spec(text string) (*Spec, error) {
 
 // tick deals with all ticks of a schedule that are due, and returns the next.
 func (c *Clockwork) tick(ctx context.Context, s *bellhop.Schedule, zone *time.Location) (next time.Time, err error) {
-	k, err := c.cursor(ctx, s)
+	k, err := c.cursor(ctx, s, zone)
 	if err != nil {
 		return next, err
 	}
 	now := c.opt.Clock.Now()
-	if k.Cron != s.Cron { // another expression: its ticks begin now
-		k.Cron, k.next = s.Cron, time.Time{}
-		if now.After(k.Last) {
-			k.Last = now
-		}
-		if err := c.put(ctx, s.Service+"/"+s.Name, k); err != nil {
+	if moved := k.now(s, zone, now); moved != nil {
+		if err := c.put(ctx, s.Service+"/"+s.Name, moved); err != nil {
 			return next, err
 		}
+		*k = *moved
 	}
-	if s.Paused { // what is past when it goes on again was not meant
-		if now.Sub(k.Last) > look {
-			k.Last, k.next = now, time.Time{}
-			return next, c.put(ctx, s.Service+"/"+s.Name, k)
-		}
+	if s.Paused {
 		return next, nil
-	}
-	if b := fmt.Sprint(s.Zone, zone, s.From.UnixNano(), s.Until.UnixNano()); k.bounds != b {
-		k.bounds, k.next = b, time.Time{}
 	}
 	due, next, err := c.due(s, k, now, zone)
 	if err != nil {
@@ -298,6 +353,8 @@ func (c *Clockwork) tick(ctx context.Context, s *bellhop.Schedule, zone *time.Lo
 type owed struct {
 	at   time.Time
 	skip string // why nothing is asked for; "" = a run is
+	// queue: it is made up for, and waits its turn.
+	queue bool
 }
 
 // due returns the ticks after the cursor that are not later than now, and the
@@ -310,25 +367,28 @@ func (c *Clockwork) due(s *bellhop.Schedule, k *cursor, now time.Time, zone *tim
 	if k.next.IsZero() {
 		k.next = after(spec, s, k.Last, zone)
 	}
-	if k.next.IsZero() || k.next.After(now) {
+	if !within(k.next, now) {
 		return nil, k.next, nil
 	}
-	from := k.Last
+	from, dropped := k.Last, 0
 	if oldest := now.Add(-bellhop.MissedAge); from.Before(oldest) {
-		if at := after(spec, s, oldest, zone); at.IsZero() || at.After(now) { // all that was missed is old
+		if from = oldest; !within(after(spec, s, from, zone), now) { // all that was missed is old
 			from = lastBefore(spec, s, k.next, now, zone)
-		} else {
-			from = oldest
+		}
+		if k.next.Unix() <= from.Unix() {
+			dropped = 1 // at least
 		}
 	}
+	const most = bellhop.MissedMost + int(bellhop.MissedAfter/time.Second) + 1 // can bring a run
 	var ticks []time.Time
 	at := after(spec, s, from, zone)
-	for ; !at.IsZero() && !at.After(now); at = after(spec, s, at, zone) {
-		if ticks = append(ticks, at); len(ticks) > 2*bellhop.MissedMost+120 {
-			ticks = append(ticks[:0], ticks[len(ticks)-bellhop.MissedMost-60:]...)
+	for ; within(at, now); at = after(spec, s, at, zone) {
+		if ticks = append(ticks, at); len(ticks) > 2*most {
+			dropped += len(ticks) - most
+			ticks = append(ticks[:0], ticks[len(ticks)-most:]...)
 		}
 	}
-	return judge(s.Missed, ticks, now), at, nil
+	return judge(s.Missed, ticks, dropped, now), at, nil
 }
 
 // after is the first tick after a time within the schedule's bounds.
@@ -348,19 +408,27 @@ func after(spec *Spec, s *bellhop.Schedule, t time.Time, zone *time.Location) ti
 	return at
 }
 
-// lastBefore returns a time from which the last tick up to now is the next
-// one: of ticks that are rare, all of which were missed long ago.
+// within reports whether there is a tick, not later than now.
+func within(tick, now time.Time) bool { return !tick.IsZero() && !tick.After(now) }
+
+// lastBefore returns a time from which the last tick up to now is the next one:
+// of ticks all of which were missed long ago, the first of them as given.
 func lastBefore(spec *Spec, s *bellhop.Schedule, first, now time.Time, zone *time.Location) time.Time {
-	last := first
-	for at := first; !at.IsZero() && !at.After(now); at = after(spec, s, at, zone) {
-		last = at
+	low, high := first.Unix()-1, now.Unix() // a tick comes after low; none does after high
+	for high-low > 1 {
+		middle := low + (high-low)/2
+		if within(after(spec, s, time.Unix(middle, 0), zone), now) {
+			low = middle
+		} else {
+			high = middle
+		}
 	}
-	return last.Add(-time.Nanosecond)
+	return time.Unix(low, 0)
 }
 
 // judge says which ticks are run: those in time, and of those that were missed
-// as many as the schedule wants.
-func judge(m bellhop.Missed, ticks []time.Time, now time.Time) []owed {
+// as many as the schedule wants. Others were missed and dropped before them.
+func judge(m bellhop.Missed, ticks []time.Time, dropped int, now time.Time) []owed {
 	late := 0
 	for late < len(ticks) && now.Sub(ticks[late]) > bellhop.MissedAfter {
 		late++
@@ -376,10 +444,14 @@ func judge(m bellhop.Missed, ticks []time.Time, now time.Time) []owed {
 	}
 	var due []owed
 	if skipped := late - made; skipped > 0 {
-		due = append(due, owed{at: ticks[skipped-1], skip: fmt.Sprintf("missed, the last of %d", skipped)})
+		note := "missed"
+		if skipped+dropped > 1 {
+			note = "missed, as some before it"
+		}
+		due = append(due, owed{at: ticks[skipped-1], skip: note})
 	}
-	for _, at := range ticks[late-made:] {
-		due = append(due, owed{at: at})
+	for i, at := range ticks[late-made:] {
+		due = append(due, owed{at: at, queue: m == bellhop.MissedAll && i < made})
 	}
 	return due
 }
@@ -390,7 +462,7 @@ func (c *Clockwork) ask(ctx context.Context, s *bellhop.Schedule, k *cursor, d o
 	next := *k
 	next.Last, next.Note, next.next = d.at, d.skip, time.Time{}
 	if d.skip == "" {
-		if err := c.askFor(ctx, s, &next, d.at, now); err != nil {
+		if err := c.askFor(ctx, s, &next, d, now); err != nil {
 			return err
 		}
 	}
@@ -404,8 +476,8 @@ func (c *Clockwork) ask(ctx context.Context, s *bellhop.Schedule, k *cursor, d o
 	return nil
 }
 
-func (c *Clockwork) askFor(ctx context.Context, s *bellhop.Schedule, k *cursor, at, now time.Time) error {
-	if k.Run != 0 && s.Overlap != bellhop.OverlapQueue {
+func (c *Clockwork) askFor(ctx context.Context, s *bellhop.Schedule, k *cursor, d owed, now time.Time) error {
+	if k.Run != 0 && s.Overlap != bellhop.OverlapQueue && !d.queue {
 		ended, err := c.opt.House.Ended(ctx, k.Run)
 		if err != nil {
 			return err
@@ -421,15 +493,15 @@ func (c *Clockwork) askFor(ctx context.Context, s *bellhop.Schedule, k *cursor, 
 			return nil
 		}
 	}
-	run, err := c.opt.House.Tick(ctx, s, at, max(0, at.Add(jitter(s, at)).Sub(now)))
+	run, err := c.opt.House.Tick(ctx, s, d.at, max(0, d.at.Add(jitter(s, d.at)).Sub(now)))
 	switch bellhop.CodeOf(err) {
 	case "":
-		k.Run, k.At = run, at
+		k.Run, k.At = run, d.at
 	case bellhop.Unavailable, bellhop.Internal: // it may work later
 		return err
 	default:
 		k.Note = err.Error()
-		c.opt.Log.Error("a schedule's run could not be asked for", "schedule", s.Principal(), "tick", at, "error", err)
+		c.opt.Log.Error("a schedule's run could not be asked for", "schedule", s.Principal(), "tick", d.at, "error", err)
 	}
 	return nil
 }

@@ -133,38 +133,52 @@ func (c *Clockwork) Remove(ctx context.Context, l bellhop.Later) error {
 	return c.opt.Values.Delete(ctx, laterSpace, laterKey(&l), -1, c.opt.Clock.Now())
 }
 
-// later says what is due, and returns when the next is. What can't be said yet
-// keeps nothing else back.
-func (c *Clockwork) later(ctx context.Context) (next time.Time, failed error) {
+// later says what is due, in order, and returns when the next is. Where
+// somebody's source is away, what comes after it from there waits as well.
+func (c *Clockwork) later(ctx context.Context) (next time.Time, err error) {
+	away := map[string]bool{}
 	for after := ""; ; {
 		now := c.opt.Clock.Now()
-		list, err := c.opt.Values.List(ctx, laterSpace, toCome, after, laterBatch, now)
-		if err != nil {
-			return next, err
+		list, fault := c.opt.Values.List(ctx, laterSpace, toCome, after, laterBatch, now)
+		if fault != nil {
+			return next, errors.Join(err, fault)
 		}
 		for _, v := range list {
 			after = v.Key
 			var l bellhop.Later
-			if err := json.Unmarshal(v.Value, &l); err != nil {
-				failed = errors.Join(failed, bellhop.Errorf(bellhop.Internal, "what is kept as %s can't be read: %w", v.Key, err))
+			if fault := json.Unmarshal(v.Value, &l); fault != nil {
+				err = bellhop.Errorf(bellhop.Internal, "what is kept as %s can't be read: %w", v.Key, fault)
 				continue
 			}
 			if l.At.After(now) {
-				return l.At, failed
+				return l.At, err
 			}
-			if err := c.say(ctx, l); err != nil {
-				failed = errors.Join(failed, err)
+			if away[l.Person.Source()] {
+				continue
+			}
+			if fault := c.say(ctx, v.Key, l); fault != nil {
+				err = fault
+				away[l.Person.Source()] = bellhop.CodeOf(fault) == bellhop.Unavailable
+			}
+			if ctx.Err() != nil {
+				return next, err
 			}
 		}
 		if len(list) < laterBatch {
-			return next, failed
+			return next, err
 		}
 	}
 }
 
 // say has it said, under a key of its own, so that it is asked for once.
-func (c *Clockwork) say(ctx context.Context, l bellhop.Later) error {
-	err := c.opt.House.Say(ctx, l)
+func (c *Clockwork) say(ctx context.Context, key string, l bellhop.Later) error {
+	_, err := c.opt.Values.Get(ctx, laterSpace, key, c.opt.Clock.Now())
+	if bellhop.CodeOf(err) == bellhop.NotFound { // it was taken back meanwhile
+		return nil
+	}
+	if err == nil {
+		err = c.opt.House.Say(ctx, l)
+	}
 	if code := bellhop.CodeOf(err); code == bellhop.Unavailable || code == bellhop.Internal || ctx.Err() != nil {
 		return err
 	}

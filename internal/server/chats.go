@@ -15,6 +15,7 @@ import (
 
 // startChats starts the configured chats.
 func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err error) {
+	s.sshs = make(map[string]*sshchat.Server)
 	for _, c := range cfg.Chats {
 		if own := s.slacks[c.Name]; own != nil {
 			if err := own.Start(ctx); err != nil {

@@ -8,14 +8,19 @@ import (
 	"github.com/bellhop-io/bellhop/internal/schedule"
 )
 
-// startClock begins to ask for what schedules want, and for what somebody has
-// put off. A rehearsal has no clock that goes on by itself.
-func (s *Server) startClock(ctx context.Context) error {
+// makeClock makes what asks for what schedules want, and for what somebody has
+// put off.
+func (s *Server) makeClock() {
 	s.clockwork = schedule.New(schedule.Options{
 		Values: s.store.Values, Clock: s.clock, Log: s.log, House: clockHouse{s},
 		Mine:      func() bool { return s.engine.Ticking() && !s.stopping.Load() },
 		Schedules: s.engine.Scheduled,
 	})
+}
+
+// startClock has it begin, once the chats are there. A rehearsal has no clock
+// that goes on by itself.
+func (s *Server) startClock(ctx context.Context) error {
 	if s.opt.Solo || s.opt.rehearsal != nil {
 		return nil
 	}
@@ -51,14 +56,21 @@ func (h clockHouse) Say(ctx context.Context, l bellhop.Later) error {
 	return err
 }
 
+// whoWait is how long a chat may take to say who somebody is.
+const whoWait = 5 * time.Second
+
 // whoNow is somebody as they are known now to where they spoke from, which was
 // at a time: who has left since is not of the house any more, and what has
 // ended (a token, a key, a whole chat) is nobody.
 func (s *Server) whoNow(ctx context.Context, p bellhop.Person, spoke time.Time) (bellhop.Person, error) {
 	source := p.Source()
 	if own := s.slacks[source]; own != nil {
+		ctx, cancel := context.WithTimeout(ctx, whoWait)
+		defer cancel()
 		now, err := own.Person(ctx, p.Identity)
-		now.Channel = p.Channel
+		if now.Channel = p.Channel; err != nil && ctx.Err() != nil {
+			err = bellhop.Errorf(bellhop.Unavailable, "chat %s does not say who %s is: %w", source, p.Identity, err)
+		}
 		return now, err
 	}
 	if own := s.sshs[source]; own != nil {

@@ -147,13 +147,14 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.makeSSHs(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if err := s.startClock(ctx); err != nil {
-		return nil, err
-	}
+	s.makeClock()
 	if s.opt.rehearsal == nil || s.opt.rehearsal.opt.Listen {
 		if lines, err = s.listen(ctx, cfg); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.startClock(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.runner.Start(ctx); err != nil { // last, so that a start that fails interrupts nothing
 		return nil, err

@@ -271,3 +271,35 @@ func FuzzAuthorizedKeysLine(f *testing.F) {
 		}
 	})
 }
+
+// TestStill: who spoke here once, and whether they could do so now.
+func TestStill(t *testing.T) {
+	for name, c := range map[string]struct {
+		line   func(pub string) string
+		ca     bool
+		listed bool
+		want   bool
+	}{
+		"with the key":           {line: same, listed: true, want: true},
+		"the key is gone":        {line: func(string) string { return "" }, listed: true},
+		"the key is another's":   {line: before(`principal="bob" `), listed: true},
+		"the key has expired":    {line: before(`expiry-time="20200101Z" `), listed: true},
+		"an expiry to come":      {line: before(`expiry-time="20990101" `), listed: true, want: true},
+		"a certificate, no CA":   {line: same},
+		"a certificate":          {line: same, ca: true, want: true},
+		"the key, and now a CA":  {line: func(string) string { return "" }, ca: true, listed: true},
+		"a line that is refused": {line: before(`command="x" `), listed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, nil)
+			h.write(t, "authorized_keys", c.line(h.read(t, "alice.pub")))
+			if c.ca {
+				h.write(t, "ca.pub", h.read(t, "alice.pub"))
+			}
+			err := h.server.StillKnown(bellhop.Person{Identity: "ssh:alice", Name: "alice", Listed: c.listed})
+			if c.want != (err == nil) || err != nil && bellhop.CodeOf(err) != bellhop.NotAllowed {
+				t.Errorf("it says %v", err)
+			}
+		})
+	}
+}
