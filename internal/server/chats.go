@@ -15,7 +15,6 @@ import (
 
 // startChats starts the configured chats.
 func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err error) {
-	s.sshs = make(map[string]*sshchat.Server)
 	for _, c := range cfg.Chats {
 		if own := s.slacks[c.Name]; own != nil {
 			if err := own.Start(ctx); err != nil {
@@ -42,6 +41,9 @@ func (s *Server) startChats(ctx context.Context, cfg *Loaded) (lines []Line, err
 // listens yet.
 func (s *Server) makeSSHs(ctx context.Context, cfg *Loaded) error {
 	s.sshs = make(map[string]*sshchat.Server)
+	if r := s.opt.rehearsal; s.opt.Solo || r != nil && !r.opt.Listen {
+		return nil // nobody is listened to
+	}
 	for _, c := range cfg.Chats {
 		if c.SSH == nil {
 			continue
