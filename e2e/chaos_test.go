@@ -18,13 +18,13 @@ import (
 // former life remains; executions of one run never overlap; and the record
 // says what happened.
 //
-// BELLHOP_CHAOS is the number of rounds of each kind (4), BELLHOP_SEED the
+// BELLHOP_CHAOS is the number of rounds of each kind (3), BELLHOP_SEED the
 // seed of the moments, which is printed.
 func TestChaos(t *testing.T) {
 	if processes() == nil {
 		t.Skip("the processes of runs can be listed on Linux only")
 	}
-	rounds := number(t, "BELLHOP_CHAOS", 4)
+	rounds := number(t, "BELLHOP_CHAOS", 3)
 	seed := number(t, "BELLHOP_SEED", int(time.Now().UnixNano()&0x7fffffff))
 	for i, k := range []kind{
 		{"right after accepted", 5 * time.Millisecond, func(r *round) bool { return r.receipts() > 0 }},

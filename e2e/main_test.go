@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -20,6 +22,8 @@ func TestMain(m *testing.M) {
 		os.Exit(rigWork(os.Args[2:]))
 	}
 	flag.Parse()
+	// Whether the test itself is raced says nothing of what it builds.
+	_ = os.Setenv("GOFLAGS", strings.Join(slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-race" }), " "))
 	// Scripts mostly wait: let more of them wait at once than there are CPUs.
 	if f := flag.Lookup("test.parallel"); f != nil {
 		_ = flag.Set("test.parallel", cmp.Or(os.Getenv("BELLHOP_E2E_PARALLEL"), "6"))

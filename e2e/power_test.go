@@ -44,11 +44,11 @@ services:
 // not have to know. Each time the store opens, and has every run that somebody
 // was told is accepted, and every outcome that somebody was told.
 //
-// BELLHOP_POWER is how often the power is lost at most (400), BELLHOP_SEED the
+// BELLHOP_POWER is how often the power is lost at most (200), BELLHOP_SEED the
 // seed of what is torn.
 func TestPowerLoss(t *testing.T) {
 	need(t, "strace", "apt-get install strace")
-	cuts := number(t, "BELLHOP_POWER", 400)
+	cuts := number(t, "BELLHOP_POWER", 200)
 	seed := number(t, "BELLHOP_SEED", 1)
 	p := newPlace(t)
 	if os.Getenv("BELLHOP_E2E_BIN") == "" { // the race detector's own calls are many

@@ -32,13 +32,13 @@ services:
 // memory and files, early and late in the second; and the goroutines at the end
 // of the first and of the second, which did three times the work.
 //
-// A quarter of BELLHOP_SOAK is the number of runs (3000).
+// A quarter of BELLHOP_SOAK is the number of runs (1500).
 func TestSoakSocket(t *testing.T) {
 	t.Parallel()
 	if processes() == nil {
 		t.Skip("the files and the memory of another process can be seen on Linux only")
 	}
-	runs := number(t, "BELLHOP_SOAK", 12_000) / 4
+	runs := number(t, "BELLHOP_SOAK", 6_000) / 4
 	s := &socketSoak{rigServer: &rigServer{place: newPlace(t)}, t: t, total: runs}
 	s.build()
 	s.write("bellhop.yaml", soakConfig)

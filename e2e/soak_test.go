@@ -29,9 +29,9 @@ import (
 // them, and holds what there is of memory, files and goroutines at the end
 // against what there was after 10 days, when things were as they will stay.
 //
-// BELLHOP_SOAK is the number of runs (20000).
+// BELLHOP_SOAK is the number of runs (10000).
 func TestSoak(t *testing.T) {
-	runs := number(t, "BELLHOP_SOAK", 20_000)
+	runs := number(t, "BELLHOP_SOAK", 10_000)
 	s := newSoak(t)
 	begin := time.Now()
 	s.work(runs / 4)
@@ -114,7 +114,7 @@ func (s *soak) Deliver(context.Context, bellhop.Report) (string, error) {
 func newSoak(t *testing.T) *soak {
 	t.Helper()
 	ctx := t.Context()
-	s := &soak{t: t, path: filepath.Join(t.TempDir(), "soak.db"), clock: &soakClock{}, total: number(t, "BELLHOP_SOAK", 20_000), base: runtime.NumGoroutine()}
+	s := &soak{t: t, path: filepath.Join(t.TempDir(), "soak.db"), clock: &soakClock{}, total: number(t, "BELLHOP_SOAK", 10_000), base: runtime.NumGoroutine()}
 	var err error
 	if s.store, err = sqlite.Open(ctx, sqlite.Options{Path: s.path, Clock: s.clock}); err != nil {
 		t.Fatal(err)

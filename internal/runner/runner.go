@@ -91,8 +91,13 @@ func New(o Options) *Runner {
 	}
 }
 
-// Start begins to claim.
+// Start begins to claim, unless it was stopped before.
 func (r *Runner) Start(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
 	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.loops.Go(func() { r.claimLoop(ctx) })
 	r.loops.Go(func() { r.extendLoop(ctx) })
@@ -121,8 +126,11 @@ func (r *Runner) Working() []bellhop.RunID {
 // Stop claims no more, waits until ctx ends for what is running, interrupts the
 // rest and returns when nothing is left. It may be called twice.
 func (r *Runner) Stop(ctx context.Context) {
-	r.StopClaiming()
-	if r.cancel == nil {
+	r.mu.Lock()
+	r.closed = true
+	cancel := r.cancel
+	r.mu.Unlock()
+	if cancel == nil {
 		return
 	}
 	done := make(chan struct{})
@@ -133,7 +141,7 @@ func (r *Runner) Stop(ctx context.Context) {
 		r.interrupt()
 		<-done
 	}
-	r.cancel()
+	cancel()
 	r.loops.Wait()
 }
 
