@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/bus"
+	"github.com/bellhop-io/bellhop/internal/runner"
 )
 
 // untilStopped runs until it is told to stop.
@@ -180,6 +182,25 @@ func TestACancelDuringAClaimIsHeard(t *testing.T) {
 		}
 		if took := time.Since(begin); took > time.Second {
 			t.Errorf("a run that was cancelled while it was claimed was stopped after %s", took)
+		}
+	})
+}
+
+// TestStopMayComeBeforeStart: an `ask` may be told to make way while it starts.
+func TestStopMayComeBeforeStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDispatcher(claim(1, bellhop.Job{}))
+		r := runner.New(runner.Options{Name: "r", Dispatcher: d, Bus: &bus.Local{}})
+		stopped := make(chan struct{})
+		go func() { r.Stop(context.Background()); close(stopped) }()
+		<-stopped
+		if err := r.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		r.Stop(context.Background())
+		if len(d.finished) != 0 || len(d.waiting) != 1 {
+			t.Errorf("it has worked %v, and left %d", d.finished, len(d.waiting))
 		}
 	})
 }
