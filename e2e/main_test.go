@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -22,6 +24,13 @@ func TestMain(m *testing.M) {
 		os.Exit(rigWork(os.Args[2:]))
 	}
 	flag.Parse()
+	// Under nohup, or in the background of a script, these are ignored, also by
+	// what is started from here; what is caught here is not ignored there.
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	// Whether the test itself is raced says nothing of what it builds.
 	_ = os.Setenv("GOFLAGS", strings.Join(slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(f string) bool { return f == "-race" }), " "))
 	// Scripts mostly wait: let more of them wait at once than there are CPUs.
