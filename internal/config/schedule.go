@@ -84,22 +84,30 @@ func (b *builder) schedule(s *bellhop.Service, r scheduleRaw, good map[string]bo
 	return sc
 }
 
+// askedJob is the job that an entry asks for which nobody says; nil: it is
+// missing or has faults of its own, and that was said.
+func (b *builder) askedJob(what string, entry at, s *bellhop.Service, name text, good map[string]bool) *bellhop.Job {
+	if !name.isSet() {
+		if !entry.bad {
+			b.fault(entry, "this %s does not say what is asked for; add job: with the name of one", what)
+		}
+		return nil
+	}
+	j, ok := s.Job(name.val)
+	switch {
+	case name.bad:
+	case !ok:
+		b.fault(name.at, "%s", noJob(s, name.val))
+	case good[j.Name]:
+		return j
+	}
+	return nil
+}
+
 // scheduleArgs checks the job, and that it gets what it needs.
 func (b *builder) scheduleArgs(s *bellhop.Service, r scheduleRaw, sc *bellhop.Schedule, good map[string]bool) {
-	if !r.Job.isSet() {
-		if !r.bad {
-			b.fault(r.at, "this schedule does not say what is asked for; add job: with the name of one")
-		}
-		return
-	}
-	j, ok := s.Job(sc.Job)
-	switch {
-	case r.Job.bad:
-		return
-	case !ok:
-		b.fault(r.Job.at, "%s", noJob(s, sc.Job))
-		return
-	case !good[j.Name]:
+	j := b.askedJob("schedule", r.at, s, r.Job, good)
+	if j == nil {
 		return
 	}
 	args, well := bellhop.Args{}, true

@@ -229,20 +229,8 @@ func (b *builder) proof(w *bellhop.Webhook, kind bellhop.ProofKind, r proofRaw) 
 
 // webhookArgs checks the job, and that it gets what it needs.
 func (b *builder) webhookArgs(s *bellhop.Service, r webhookRaw, w *bellhop.Webhook, good map[string]bool) {
-	if !r.Job.isSet() {
-		if !r.bad {
-			b.fault(r.at, "this webhook does not say what is asked for; add job: with the name of one")
-		}
-		return
-	}
-	j, ok := s.Job(w.Job)
-	switch {
-	case r.Job.bad:
-		return
-	case !ok:
-		b.fault(r.Job.at, "%s", noJob(s, w.Job))
-		return
-	case !good[j.Name]:
+	j := b.askedJob("webhook", r.at, s, r.Job, good)
+	if j == nil {
 		return
 	}
 	w.Args = bellhop.Args{}

@@ -2,9 +2,6 @@ package schedule
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"sync"
 	"time"
@@ -206,105 +203,6 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// cursor is what is kept of a schedule.
-type cursor struct {
-	Last time.Time     `json:"last"`          // the tick up to which all were dealt with
-	Run  bellhop.RunID `json:"run,omitempty"` // asked for last
-	At   time.Time     `json:"at,omitzero"`   // the tick of that
-	Note string        `json:"note,omitempty"`
-	Rule string        `json:"rule"` // what its ticks were found by then
-	Span string        `json:"span"` // and its bounds
-	// Paused: it was when this was written, and Last is of no matter.
-	Paused bool `json:"paused,omitempty"`
-
-	version int64
-	next    time.Time // after Last; zero = not known
-}
-
-// ruleOf is all that a schedule's ticks follow from but its bounds.
-func ruleOf(s *bellhop.Schedule, zone *time.Location) string {
-	name := s.Zone
-	if name == "" {
-		name = zone.String() // UTC for nil
-	}
-	return s.Cron + " " + name
-}
-
-func spanOf(s *bellhop.Schedule) string {
-	text := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.UTC().Format(time.RFC3339)
-	}
-	return text(s.From) + "/" + text(s.Until)
-}
-
-func (c *Clockwork) cursor(ctx context.Context, s *bellhop.Schedule, zone *time.Location) (*cursor, error) {
-	name := s.Service + "/" + s.Name
-	if k := c.known[name]; k != nil {
-		return k, nil
-	}
-	k, err := c.read(ctx, name)
-	if bellhop.CodeOf(err) == bellhop.NotFound { // a new one: what is past was not meant
-		k = &cursor{Last: c.opt.Clock.Now(), Rule: ruleOf(s, zone), Span: spanOf(s), Paused: s.Paused}
-		err = c.put(ctx, name, k)
-	}
-	if err != nil {
-		return nil, err
-	}
-	c.known[name] = k
-	return k, nil
-}
-
-// now returns what is to be kept of a schedule that has changed since; nil when
-// it has not. What is past when its ticks are others, or begin again, was not
-// meant.
-func (k *cursor) now(s *bellhop.Schedule, zone *time.Location, now time.Time) *cursor {
-	rule, span := ruleOf(s, zone), spanOf(s)
-	if k.Rule == rule && k.Span == span && k.Paused == s.Paused {
-		return nil
-	}
-	begin := now
-	if k.Rule == rule && k.Paused == s.Paused { // what is due just now goes on
-		begin = now.Add(-bellhop.MissedAfter)
-	}
-	next := *k
-	next.Rule, next.Span, next.Paused, next.next = rule, span, s.Paused, time.Time{}
-	if begin.After(k.Last) {
-		next.Last = begin
-	}
-	return &next
-}
-
-func (c *Clockwork) read(ctx context.Context, name string) (*cursor, error) {
-	v, err := c.opt.Values.Get(ctx, space, name, c.opt.Clock.Now())
-	if err != nil {
-		return nil, err
-	}
-	k := &cursor{version: v.Version}
-	if err := json.Unmarshal(v.Value, k); err != nil {
-		return nil, bellhop.Errorf(bellhop.Internal, "what is kept of schedule %s can't be read: %w", name, err)
-	}
-	return k, nil
-}
-
-// put writes a cursor in place of the one that was read. When another server
-// has written meanwhile, what is known here is forgotten.
-func (c *Clockwork) put(ctx context.Context, name string, k *cursor) error {
-	text, err := json.Marshal(k)
-	if err != nil {
-		return err
-	}
-	version, err := c.opt.Values.Put(ctx, space, name, text, k.version, 0, c.opt.Clock.Now())
-	if err != nil {
-		delete(c.known, name)
-		return err
-	}
-	k.version = version
-	return nil
-}
-
 // spec returns a parsed expression. The configuration was checked.
 func (c *Clockwork) spec(text string) (*Spec, error) {
 	if s := c.specs[text]; s != nil {
@@ -347,113 +245,6 @@ func (c *Clockwork) tick(ctx context.Context, s *bellhop.Schedule, zone *time.Lo
 		}
 	}
 	return next, nil
-}
-
-// owed is one tick that is to be dealt with.
-type owed struct {
-	at   time.Time
-	skip string // why nothing is asked for; "" = a run is
-	// queue: it is made up for, and waits its turn.
-	queue bool
-}
-
-// due returns the ticks after the cursor that are not later than now, and the
-// first that is.
-func (c *Clockwork) due(s *bellhop.Schedule, k *cursor, now time.Time, zone *time.Location) (due []owed, next time.Time, err error) {
-	spec, err := c.spec(s.Cron)
-	if err != nil {
-		return nil, next, err
-	}
-	if k.next.IsZero() {
-		k.next = after(spec, s, k.Last, zone)
-	}
-	if !within(k.next, now) {
-		return nil, k.next, nil
-	}
-	from, dropped := k.Last, 0
-	if oldest := now.Add(-bellhop.MissedAge); from.Before(oldest) {
-		if from = oldest; !within(after(spec, s, from, zone), now) { // all that was missed is old
-			from = lastBefore(spec, s, k.next, now, zone)
-		}
-		if k.next.Unix() <= from.Unix() {
-			dropped = 1 // at least
-		}
-	}
-	const most = bellhop.MissedMost + int(bellhop.MissedAfter/time.Second) + 1 // can bring a run
-	var ticks []time.Time
-	at := after(spec, s, from, zone)
-	for ; within(at, now); at = after(spec, s, at, zone) {
-		if ticks = append(ticks, at); len(ticks) > 2*most {
-			dropped += len(ticks) - most
-			ticks = append(ticks[:0], ticks[len(ticks)-most:]...)
-		}
-	}
-	return judge(s.Missed, ticks, dropped, now), at, nil
-}
-
-// after is the first tick after a time within the schedule's bounds.
-func after(spec *Spec, s *bellhop.Schedule, t time.Time, zone *time.Location) time.Time {
-	if s.From.After(t) {
-		t = s.From.Add(-time.Nanosecond)
-	}
-	if s.Zone != "" {
-		if loc, err := time.LoadLocation(s.Zone); err == nil {
-			zone = loc
-		}
-	}
-	at := spec.Next(t, zone)
-	if !at.IsZero() && !s.Until.IsZero() && !at.Before(s.Until) {
-		return time.Time{}
-	}
-	return at
-}
-
-// within reports whether there is a tick, not later than now.
-func within(tick, now time.Time) bool { return !tick.IsZero() && !tick.After(now) }
-
-// lastBefore returns a time from which the last tick up to now is the next one:
-// of ticks all of which were missed long ago, the first of them as given.
-func lastBefore(spec *Spec, s *bellhop.Schedule, first, now time.Time, zone *time.Location) time.Time {
-	low, high := first.Unix()-1, now.Unix() // a tick comes after low; none does after high
-	for high-low > 1 {
-		middle := low + (high-low)/2
-		if within(after(spec, s, time.Unix(middle, 0), zone), now) {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return time.Unix(low, 0)
-}
-
-// judge says which ticks are run: those in time, and of those that were missed
-// as many as the schedule wants. Others were missed and dropped before them.
-func judge(m bellhop.Missed, ticks []time.Time, dropped int, now time.Time) []owed {
-	late := 0
-	for late < len(ticks) && now.Sub(ticks[late]) > bellhop.MissedAfter {
-		late++
-	}
-	made := 0 // of those that were missed, the newest so many are run
-	switch m {
-	case bellhop.MissedOne, "":
-		made = min(late, 1)
-	case bellhop.MissedAll:
-		for made < min(late, bellhop.MissedMost) && now.Sub(ticks[late-made-1]) <= bellhop.MissedAge {
-			made++
-		}
-	}
-	var due []owed
-	if skipped := late - made; skipped > 0 {
-		note := "missed"
-		if skipped+dropped > 1 {
-			note = "missed, as some before it"
-		}
-		due = append(due, owed{at: ticks[skipped-1], skip: note})
-	}
-	for i, at := range ticks[late-made:] {
-		due = append(due, owed{at: at, queue: m == bellhop.MissedAll && i < made})
-	}
-	return due
 }
 
 // ask deals with one tick and writes that down. When the server dies in
@@ -504,17 +295,6 @@ func (c *Clockwork) askFor(ctx context.Context, s *bellhop.Schedule, k *cursor, 
 		c.opt.Log.Error("a schedule's run could not be asked for", "schedule", s.Principal(), "tick", d.at, "error", err)
 	}
 	return nil
-}
-
-// jitter is the part of a schedule's jitter by which a tick's run is late: the
-// same on every server.
-func jitter(s *bellhop.Schedule, at time.Time) time.Duration {
-	if s.Jitter <= 0 {
-		return 0
-	}
-	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s/%s/%d", s.Service, s.Name, at.UnixNano())
-	return time.Duration(h.Sum64() % uint64(s.Jitter))
 }
 
 // State tells how a schedule stands; how its last run does, is for others to
