@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/payload"
 	"github.com/bellhop-io/bellhop/internal/web"
 )
 
@@ -143,7 +144,7 @@ func (h *Handler) proven(ctx context.Context, hooks []bellhop.Webhook, req *Requ
 // take asks for what the webhooks of a proven event want, and answers when it
 // is written down.
 func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.Webhook, req *Request) {
-	payload, err := Read(req.Header, req.Body)
+	event, err := payload.Read(req.Header.Get("Content-Type"), req.Body)
 	if err != nil {
 		web.Fail(w, err)
 		return
@@ -152,12 +153,12 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.W
 	ignored := "no webhook is for this event"
 	for i := range hooks {
 		b := &hooks[i]
-		if why := unwanted(b, req.Header, payload); why != "" {
+		if why := unwanted(b, req.Header, event); why != "" {
 			ignored = why
 			continue
 		}
 		a := asked{Webhook: b.Name}
-		args, err := payload.Fill(b.Args)
+		args, err := event.Fill(b.Args)
 		if err == nil {
 			a.Run, err = h.opt.House.Hook(r.Context(), b, keyOf(b, req), args)
 		}
@@ -186,7 +187,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.W
 }
 
 // unwanted says why an event is not for a webhook; "" = it is.
-func unwanted(b *bellhop.Webhook, h http.Header, p Payload) string {
+func unwanted(b *bellhop.Webhook, h http.Header, p payload.Payload) string {
 	event, repo := "", ""
 	switch b.Proof.Kind {
 	case bellhop.ProofGitHub:
@@ -194,21 +195,21 @@ func unwanted(b *bellhop.Webhook, h http.Header, p Payload) string {
 		if event == "ping" {
 			return "ping"
 		}
-		v, _ := p.at("repository.full_name")
-		repo = text(v)
+		v, _ := p.At("repository.full_name")
+		repo = payload.Word(v)
 	case bellhop.ProofGitLab:
 		event = h.Get("X-Gitlab-Event")
-		v, _ := p.at("project.path_with_namespace")
-		repo = text(v)
+		v, _ := p.At("project.path_with_namespace")
+		repo = payload.Word(v)
 	case bellhop.ProofStripe:
-		v, _ := p.at("type")
-		event = text(v)
+		v, _ := p.At("type")
+		event = payload.Word(v)
 	}
 	switch {
 	case len(b.Events) > 0 && !slices.Contains(b.Events, event):
-		return "event " + cut(event) + " is not wanted"
+		return "event " + payload.Cut(event) + " is not wanted"
 	case b.Repo != "" && b.Repo != repo:
-		return "repository " + cut(repo) + " is not wanted"
+		return "repository " + payload.Cut(repo) + " is not wanted"
 	}
 	return p.Meets(b.When)
 }

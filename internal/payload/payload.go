@@ -1,11 +1,12 @@
-package webhook
+// Package payload reads what other programs send, judges it by conditions and
+// fills arguments from it. A payload is data: nothing in it is a template.
+package payload
 
 import (
 	"bytes"
 	"encoding/json"
 	"io"
 	"mime"
-	"net/http"
 	"net/url"
 	"path"
 	"strconv"
@@ -17,10 +18,10 @@ import (
 // Payload is what an event holds: any JSON, a form, or a text.
 type Payload struct{ root any }
 
-// Read reads the body of a request by its type: JSON, a form (GitHub's has its
+// Read reads a body by its media type: JSON ("" too), a form (GitHub's has its
 // JSON in `payload`), or else a text, which is {"body": TEXT}.
-func Read(h http.Header, body []byte) (Payload, error) {
-	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+func Read(mediaType string, body []byte) (Payload, error) {
+	kind, _, _ := mime.ParseMediaType(mediaType)
 	switch {
 	case kind == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(body))
@@ -61,8 +62,8 @@ func readJSON(b []byte) (Payload, error) {
 	return p, nil
 }
 
-// at finds what stands at a dotted path; a number picks from a list.
-func (p Payload) at(dotted string) (any, bool) {
+// At finds what stands at a dotted path; a number picks from a list.
+func (p Payload) At(dotted string) (any, bool) {
 	v := p.root
 	if dotted == "" {
 		return v, true
@@ -88,9 +89,9 @@ func (p Payload) at(dotted string) (any, bool) {
 	return v, true
 }
 
-// text is a value as an argument has it: texts, numbers and the like as they
+// Word is a value as an argument has it: texts, numbers and the like as they
 // are, nothing as "", the rest as JSON.
-func text(v any) string {
+func Word(v any) string {
 	switch x := v.(type) {
 	case nil:
 		return ""
@@ -112,17 +113,18 @@ func text(v any) string {
 func (p Payload) Meets(all []bellhop.Condition) string {
 	for i := range all {
 		if c := &all[i]; p.meets(c) == c.Not {
-			v, there := p.at(c.Path)
+			v, there := p.At(c.Path)
 			if !there {
 				return c.Path + " is not there"
 			}
-			return c.Path + " is " + strconv.Quote(cut(text(v)))
+			return c.Path + " is " + strconv.Quote(Cut(Word(v)))
 		}
 	}
 	return ""
 }
 
-func cut(s string) string {
+// Cut shortens a text for an error that quotes it.
+func Cut(s string) string {
 	if len(s) > 60 {
 		return strings.ToValidUTF8(s[:60], "") + "..."
 	}
@@ -130,7 +132,7 @@ func cut(s string) string {
 }
 
 func (p Payload) meets(c *bellhop.Condition) bool {
-	v, there := p.at(c.Path)
+	v, there := p.At(c.Path)
 	if c.Exists != nil {
 		return there == *c.Exists
 	}
@@ -138,7 +140,7 @@ func (p Payload) meets(c *bellhop.Condition) bool {
 		return false
 	}
 	one := func(v any) bool {
-		s := text(v)
+		s := Word(v)
 		if c.Glob != "" {
 			ok, err := path.Match(strings.ReplaceAll(c.Glob, "/", "\x00"), strings.ReplaceAll(s, "/", "\x00"))
 			return err == nil && ok
@@ -182,11 +184,11 @@ func (p Payload) Fill(args bellhop.Args) (bellhop.Args, error) {
 			continue
 		}
 		if whole, ok := strings.CutPrefix(v.Text, "{"+eventMark); ok && strings.Count(whole, "}") == 1 && strings.HasSuffix(whole, "}") {
-			if got, _ := p.at(strings.TrimSuffix(whole, "}")); got != nil {
+			if got, _ := p.At(strings.TrimSuffix(whole, "}")); got != nil {
 				if list, ok := got.([]any); ok {
 					words := make([]string, len(list))
 					for i := range list {
-						words[i] = text(list[i])
+						words[i] = Word(list[i])
 					}
 					filled[name] = bellhop.List(words...)
 					continue
@@ -215,11 +217,11 @@ func (p Payload) fill(name, template string) (string, error) {
 			b.WriteString("{" + eventMark + rest)
 			return b.String(), nil
 		}
-		v, there := p.at(dotted)
+		v, there := p.At(dotted)
 		if !there {
 			return "", bellhop.Errorf(bellhop.Invalid, "argument %s wants event.%s, which this event does not have", name, dotted)
 		}
-		b.WriteString(text(v))
+		b.WriteString(Word(v))
 		template = after
 	}
 }

@@ -1,0 +1,126 @@
+package payload_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/payload"
+)
+
+const pull = `{"action":"closed","number":7,"pull_request":{"merged":true,"base":{"ref":"release/1.2"},"title":null,"labels":[{"name":"x"}]},"tags":["a","b"],"ratio":1.10}`
+
+func parse(t testing.TB, text string) payload.Payload {
+	t.Helper()
+	p, err := payload.Read("", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestConditions(t *testing.T) {
+	yes, no := true, false
+	is := func(path string, any ...string) bellhop.Condition { return bellhop.Condition{Path: path, Any: any} }
+	for _, tt := range []struct {
+		cond bellhop.Condition
+		want string
+	}{
+		{is("action", "closed"), ""},
+		{is("action", "opened", "closed"), ""},
+		{is("action", "opened"), `action is "closed"`},
+		{is("action", "Closed"), `action is "closed"`},
+		{is("pull_request.merged", "true"), ""},
+		{is("number", "7"), ""},
+		{is("ratio", "1.10"), ""}, // as written
+		{is("ratio", "1.1"), `ratio is "1.10"`},
+		{is("pull_request.title", ""), ""},
+		{is("pull_request.labels.0.name", "x"), ""},
+		{is("pull_request.labels.1.name", "x"), "pull_request.labels.1.name is not there"},
+		{is("tags", "b"), ""},
+		{is("tags", "c"), `tags is "[\"a\",\"b\"]"`},
+		{is("nothing.at.all", "x"), "nothing.at.all is not there"},
+		{bellhop.Condition{Path: "action", Any: []string{"opened"}, Not: true}, ""},
+		{bellhop.Condition{Path: "action", Any: []string{"closed"}, Not: true}, `action is "closed"`},
+		{bellhop.Condition{Path: "nothing", Any: []string{"x"}, Not: true}, ""},
+		{bellhop.Condition{Path: "pull_request.base.ref", Glob: "release/*"}, ""},
+		{bellhop.Condition{Path: "pull_request.base.ref", Glob: "rel*"}, ""},
+		{bellhop.Condition{Path: "pull_request.base.ref", Glob: "main"}, `pull_request.base.ref is "release/1.2"`},
+		{bellhop.Condition{Path: "pull_request.title", Exists: &yes}, ""},
+		{bellhop.Condition{Path: "pull_request.body", Exists: &yes}, "pull_request.body is not there"},
+		{bellhop.Condition{Path: "pull_request.body", Exists: &no}, ""},
+	} {
+		if got := parse(t, pull).Meets([]bellhop.Condition{tt.cond}); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.cond, got, tt.want)
+		}
+	}
+	if got := parse(t, pull).Meets([]bellhop.Condition{is("action", "closed"), is("number", "8")}); got != `number is "7"` {
+		t.Errorf("of several, one: %q", got)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	args, err := parse(t, pull).Fill(bellhop.Args{
+		"a": bellhop.Text("{event.pull_request.base.ref}"), "b": bellhop.Text("no {event.number}: {event.tags} {event.pull_request.title}."),
+		"c": bellhop.List("x", "{event.action}"), "d": bellhop.Text("{event.tags}"), "e": bellhop.Text("{other} {event.open"), "f": bellhop.Text("$(id) `id`"),
+		"g": bellhop.Text("{event.pull_request.base}"), "h": bellhop.Text("{event.action}{event.number}"),
+	})
+	want := bellhop.Args{
+		"a": bellhop.Text("release/1.2"), "b": bellhop.Text(`no 7: ["a","b"] .`), "c": bellhop.List("x", "closed"), "d": bellhop.List("a", "b"),
+		"e": bellhop.Text("{other} {event.open"), "f": bellhop.Text("$(id) `id`"), "g": bellhop.Text(`{"ref":"release/1.2"}`), "h": bellhop.Text("closed7"),
+	}
+	if err != nil || !args.Equal(want) {
+		t.Errorf("%v, %v, want %v", args, err, want)
+	}
+	_, err = parse(t, pull).Fill(bellhop.Args{"sha": bellhop.Text("{event.after}")})
+	if bellhop.CodeOf(err) != bellhop.Invalid || !strings.Contains(err.Error(), "sha wants event.after") {
+		t.Error(err)
+	}
+	// What an event holds is never looked at for templates again.
+	args, err = parse(t, `{"a":"{event.b}","b":"secret"}`).Fill(bellhop.Args{"x": bellhop.Text("<{event.a}>")})
+	if err != nil || args["x"].Text != "<{event.b}>" {
+		t.Errorf("%v, %v", args, err)
+	}
+}
+
+func TestBodies(t *testing.T) {
+	for _, tt := range []struct{ kind, body, path, want string }{
+		{"application/json; charset=utf-8", `{"a":"x"}`, "a", "x"},
+		{"application/cloudevents+json", `{"a":"x"}`, "a", "x"},
+		{"application/x-www-form-urlencoded", "a=x&b=1&b=2", "a", "x"},
+		{"application/x-www-form-urlencoded", "a=x&b=1&b=2", "b.1", "2"},
+		{"application/x-www-form-urlencoded", "payload=" + `%7B%22a%22%3A%22x%22%7D`, "a", "x"},
+		{"text/plain", "hello", "body", "hello"},
+	} {
+		p, err := payload.Read(tt.kind, []byte(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := p.Meets([]bellhop.Condition{{Path: tt.path, Any: []string{tt.want}}}); why != "" {
+			t.Errorf("%s %s: %s", tt.kind, tt.body, why)
+		}
+	}
+	for _, bad := range []string{"", "{", `{"a":1} x`, `{"a":1}{}`, strings.Repeat("[", 100_000)} {
+		if _, err := payload.Read("", []byte(bad)); bellhop.CodeOf(err) != bellhop.Invalid {
+			t.Errorf("%.20q: %v", bad, err)
+		}
+	}
+}
+
+func FuzzPayload(f *testing.F) {
+	f.Add("application/json", pull, "pull_request.base.ref", "{event.number}")
+	f.Add("application/x-www-form-urlencoded", "a=1&a=2", "a.0", "x{event.a}y{event.")
+	f.Add("text/plain", "\xff\x00", "body", "{event.}")
+	f.Fuzz(func(t *testing.T, kind, body, path, template string) {
+		p, err := payload.Read(kind, []byte(body))
+		if err != nil {
+			return
+		}
+		yes := true
+		p.Meets([]bellhop.Condition{{Path: path, Exists: &yes}, {Path: path, Glob: template}, {Path: path, Any: []string{body}}})
+		args, err := p.Fill(bellhop.Args{"x": bellhop.Text(template), "y": bellhop.List(template, path)})
+		if err == nil && !strings.Contains(template, "{event.") && args["x"].Text != template {
+			t.Errorf("%q became %q", template, args["x"].Text)
+		}
+	})
+}
