@@ -51,6 +51,7 @@ type AuditChain struct {
 	name string
 	mac  hash.Hash
 	buf  []byte
+	sum  AuditSum
 }
 
 // NewAuditChain returns the one with that name, under a key.
@@ -59,7 +60,7 @@ func NewAuditChain(name string, key []byte) *AuditChain {
 }
 
 // Sum is AuditRecord.Sum for a record that was packed before.
-func (c *AuditChain) Sum(prev AuditSum, seq int64, run RunID, packed PackedAudit) (sum AuditSum) {
+func (c *AuditChain) Sum(prev AuditSum, seq int64, run RunID, packed PackedAudit) AuditSum {
 	b := append(c.buf[:0], prev[:]...)
 	b = appendAuditText(b, c.name)
 	b = binary.AppendUvarint(b, uint64(seq))
@@ -67,8 +68,8 @@ func (c *AuditChain) Sum(prev AuditSum, seq int64, run RunID, packed PackedAudit
 	c.buf = append(b, packed...)
 	c.mac.Reset()
 	c.mac.Write(c.buf)
-	c.mac.Sum(sum[:0])
-	return sum
+	c.mac.Sum(c.sum[:0]) // in its place: a variable would be allocated each time
+	return c.sum
 }
 
 // PackedAudit is what an audit record says, as the bytes that are hashed and

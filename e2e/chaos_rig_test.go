@@ -150,20 +150,31 @@ func (c *rig) stopAsking() {
 	}
 }
 
-// up starts the i-th server with faults. One that a fault ends before it is
-// ready is not waited for.
+// up starts the i-th server with faults. One that a fault ends or stops before
+// it is ready is not waited for. As whatever looks after servers does, it starts
+// one again that found the store in use: `ask`, which opens the store when
+// there is no server, has it until its run has ended.
 func (c *rig) up(i int, faults string) {
 	c.t.Helper()
 	s := c.servers[i]
-	s.lives++
-	name := fmt.Sprintf("up%d", s.lives)
-	cmd := s.command("bellhop", "up")
-	cmd.Env = append(append([]string(nil), s.env...), "BELLHOP_FAULT="+faults, "BELLHOP_FAULT_CLOCK="+c.clock,
-		"BELLHOP_FAULT_SEED="+strconv.Itoa(c.random.IntN(1<<30)))
-	s.proc = s.startCmd(name, cmd)
-	if !s.proc.tryOutput(name+".out", "ready ") && (faults == "" || !s.proc.ended()) && !stopped(s.proc.cmd.Process.Pid) {
-		c.t.Fatalf("the server is not ready:\n%s%s", s.proc.stdout(), s.proc.stderr())
+	for range 100 {
+		s.lives++
+		name := fmt.Sprintf("up%d", s.lives)
+		cmd := s.command("bellhop", "up")
+		cmd.Env = append(append([]string(nil), s.env...), "BELLHOP_FAULT="+faults, "BELLHOP_FAULT_CLOCK="+c.clock,
+			"BELLHOP_FAULT_SEED="+strconv.Itoa(c.random.IntN(1<<30)))
+		s.proc = s.startCmd(name, cmd)
+		ready := s.proc.tryOutput(name+".out", "ready ")
+		switch {
+		case ready, faults != "" && (s.proc.ended() || stopped(s.proc.cmd.Process.Pid)):
+			return
+		case s.proc.ended() && strings.Contains(s.proc.stderr(), "is in use by another"):
+			time.Sleep(200 * time.Millisecond) // between two starts
+			continue
+		}
+		break
 	}
+	c.t.Fatalf("the server is not ready:\n%s%s", s.proc.stdout(), s.proc.stderr())
 }
 
 // ask has somebody ask for a run of a job; whoever is not answered asks again,

@@ -76,7 +76,7 @@ func TestChaosSchedulesPostgres(t *testing.T) {
 	}
 	defer store.Admin.Close()
 	var runs []bellhop.Run
-	c.servers[0].until("every tick has its run, and all have ended", func() bool {
+	c.long("every tick has its run, and all have ended", func() bool {
 		if runs, err = store.Records.Runs(t.Context(), bellhop.RunFilter{}); err != nil {
 			t.Fatal(err)
 		}

@@ -48,3 +48,9 @@ func (d *db) wrap(doing string, err error) error {
 	}
 	return bellhop.Errorf(bellhop.Internal, "store %s: %s failed: %w", d.path, doing, err)
 }
+
+// full reports whether an error says that there is no room on the disk.
+func full(err error) bool {
+	e, ok := errors.AsType[*driver.Error](err)
+	return ok && e.Code()&0xff == lib.SQLITE_FULL
+}

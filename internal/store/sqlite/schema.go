@@ -53,6 +53,11 @@ func (d *db) prepare(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+	// What former lives left in the log, so that no disk is filled by a log that
+	// no life lasts long enough to empty. On a full disk it stays where it is.
+	if _, err := d.write.ExecContext(ctx, sqlCheckpoint); err != nil && !full(err) {
+		return "", err
+	}
 	if err := d.migrate(ctx); err != nil {
 		return "", err
 	}

@@ -167,6 +167,9 @@ func (w *writer) loop(t *tx) error {
 // work runs a group in one transaction; if that fails, each alone.
 func (w *writer) work(t *tx, group []*op) error {
 	err := t.transact(group)
+	if full(err) {
+		t.emptyLog()
+	}
 	if len(group) == 1 || err == nil {
 		for _, o := range group {
 			o.done <- w.db.wrap("writing", err)
@@ -183,6 +186,19 @@ func (w *writer) work(t *tx, group []*op) error {
 		o.done <- w.db.wrap("writing", err)
 	}
 	return stuck
+}
+
+// sqlCheckpoint moves what is in the log to where it belongs, as far as no
+// reader needs it there, and waits for nobody.
+const sqlCheckpoint = `PRAGMA wal_checkpoint(PASSIVE)`
+
+// emptyLog lets what is written next take the place of what is in the log: on
+// a full disk that is where room is.
+func (t *tx) emptyLog() {
+	err := t.c.query(context.Background(), sqlCheckpoint, func(row) error { return nil })
+	if err != nil && !full(err) {
+		t.db.log.Warn("the store's log could not be emptied", "path", t.db.path, "error", err)
+	}
 }
 
 func wedged(err error) error {

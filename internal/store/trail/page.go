@@ -46,6 +46,7 @@ const (
 
 // Page is a row of the audit. Its Data is the hash before its first record;
 // then of each its run, what it says with the length of that, and its hash.
+// A length of 0 begins a record that is written short, see appendShort.
 type Page struct {
 	ID        int64
 	Late      int64 // the latest time of a record, in microseconds
@@ -89,8 +90,9 @@ type End struct {
 
 	page   Page // Data is nil when it is empty
 	count  int
-	room   int   // for the next page: a little more than the last one took
-	former found // of the last record
+	room   int                 // for the next page: a little more than the last one took
+	former found               // of the last record
+	said   bellhop.PackedAudit // by the last record of the page; nil: there is none
 	seen   map[found]bool
 	runs   map[int64]bool // beyond the band
 }
@@ -131,9 +133,8 @@ func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
 		*p = Page{ID: ID(e.number, e.seq), Late: r.At, Early: r.At, Data: append(make([]byte, 0, e.room), e.last[:]...)}
 	}
 	e.last = e.sums.Sum(e.last, e.seq, run, r.packed)
-	b := binary.AppendUvarint(p.Data, uint64(run))
-	b = binary.AppendUvarint(b, uint64(len(r.packed)))
-	p.Data = append(append(b, r.packed...), e.last[:]...)
+	p.Data = append(appendSaid(binary.AppendUvarint(p.Data, uint64(run)), e.said, r.packed), e.last[:]...)
+	e.said = r.packed
 	p.Late, p.Early = max(p.Late, r.At), min(p.Early, r.At)
 	e.count++
 	if e.count == 1 || r.found != e.former { // the same people ask for the same things
@@ -144,6 +145,71 @@ func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
 		e.noteRun(int64(run))
 	}
 	return e.count >= maxRecords || len(p.Data) >= maxBytes
+}
+
+// appendSaid appends what a record says behind another one of its page: whole,
+// with its length, or short. That is 0, its time, how many of the bytes behind
+// the time are as in the one before, and how many others follow.
+func appendSaid(b []byte, before, said bellhop.PackedAudit) []byte {
+	same := 0
+	_, at := binary.Varint(said)
+	if _, n := binary.Varint(before); n > 0 {
+		same = shared(before[n:], said[at:])
+	}
+	if same < minShared {
+		return append(binary.AppendUvarint(b, uint64(len(said))), said...)
+	}
+	b = append(append(b, 0), said[:at]...)
+	b = binary.AppendUvarint(b, uint64(same))
+	b = binary.AppendUvarint(b, uint64(len(said)-at-same))
+	return append(b, said[at+same:]...)
+}
+
+// minShared is from what on a record is written short: all of that is shorter
+// than what it stands for then.
+const minShared = 12
+
+func shared(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+// takeSaid takes what appendSaid wrote from the beginning of some bytes; ok is
+// false when that is not what is there.
+func takeSaid(before bellhop.PackedAudit, data []byte) (said bellhop.PackedAudit, rest []byte, ok bool) {
+	size, n := binary.Uvarint(data)
+	if n <= 0 {
+		return nil, nil, false
+	}
+	if data = data[n:]; size > 0 {
+		if size > uint64(len(data)) {
+			return nil, nil, false
+		}
+		return data[:size], data[size:], true
+	}
+	_, at := binary.Varint(data)
+	_, from := binary.Varint(before)
+	if at <= 0 || from <= 0 {
+		return nil, nil, false
+	}
+	same, n := binary.Uvarint(data[at:])
+	if n <= 0 || same > uint64(len(before)-from) {
+		return nil, nil, false
+	}
+	rest = data[at+n:]
+	more, n := binary.Uvarint(rest)
+	if n <= 0 || more > uint64(len(rest)-n) {
+		return nil, nil, false
+	}
+	rest = rest[n:]
+	said = make(bellhop.PackedAudit, 0, at+int(same)+int(more))
+	said = append(append(append(said, data[:at]...), before[from:from+int(same)]...), rest[:more]...)
+	return said, rest[more:], true
 }
 
 // Take returns the page, nil when it is empty, and begins another one.
@@ -162,7 +228,7 @@ func (e *End) Take() *Page {
 		keys[runKey(run)] = true
 	}
 	p.Keys = slices.Sorted(maps.Keys(keys))
-	e.page, e.count, e.room = Page{}, 0, len(p.Data)*5/4
+	e.page, e.count, e.said, e.room = Page{}, 0, nil, len(p.Data)*5/4
 	clear(e.seen)
 	clear(e.runs)
 	return &p
@@ -239,19 +305,20 @@ func Decode(name string, id int64, data []byte) (recs []bellhop.AuditRecord) {
 		return damaged()
 	}
 	copy(prev[:], data)
+	var said bellhop.PackedAudit
 	for data = data[len(prev):]; len(data) > 0; seq++ {
 		run, n := binary.Uvarint(data)
 		if n <= 0 {
 			return damaged()
 		}
 		data = data[n:]
-		size, n := binary.Uvarint(data)
-		if n <= 0 || len(data)-n < len(prev) || size > uint64(len(data)-n-len(prev)) {
+		var rest []byte
+		var ok bool
+		if said, rest, ok = takeSaid(said, data); !ok || len(rest) < len(prev) {
 			return damaged()
 		}
-		packed, rest := data[n:n+int(size)], data[n+int(size):]
 		r := bellhop.AuditRecord{Chain: name, Seq: seq, Run: bellhop.RunID(run), Prev: prev.String()}
-		if !r.Unpack(bellhop.PackedAudit(packed)) {
+		if !r.Unpack(said) {
 			return damaged()
 		}
 		copy(prev[:], rest)

@@ -80,6 +80,44 @@ func TestWhatAPageIsFoundBy(t *testing.T) {
 	}
 }
 
+// TestEarlierPages: what was written before there were short records is read
+// as it was.
+func TestEarlierPages(t *testing.T) {
+	chain, sum := bellhop.NewAuditChain("one", key()), bellhop.AuditSum{}
+	data := append([]byte{}, sum[:]...)
+	for i := range 3 {
+		r := bellhop.AuditRecord{At: time.UnixMicro(int64(i)), Action: bellhop.AuditStart, Principal: "alice", Detail: fmt.Sprint(i)}
+		said := r.Pack()
+		sum = chain.Sum(sum, int64(i+1), 7, said)
+		data = append(append(data, 7, byte(len(said))), said...)
+		data = append(data, sum[:]...)
+	}
+	v := bellhop.NewAuditVerifier(key())
+	recs := trail.Decode("one", trail.ID(1, 1), data)
+	for i := range recs {
+		if f := v.Check(&recs[i]); f != nil || recs[i].Detail != fmt.Sprint(i) || recs[i].Principal != "alice" {
+			t.Errorf("record %d: %+v, %+v", i, recs[i], f)
+		}
+	}
+	if len(recs) != 3 {
+		t.Errorf("%d records", len(recs))
+	}
+}
+
+// TestPagesAreSmall: what a record says as the one before is not kept again.
+func TestPagesAreSmall(t *testing.T) {
+	e := newEnd(1, 0, nil)
+	for i := range 100 {
+		e.Add(trail.Prepare(&bellhop.AuditRecord{
+			At: time.UnixMicro(1e15 + int64(i)), Action: "run", Principal: "alice", Identity: "slack:T1/U1", Source: "slack", Channel: "C1",
+			Service: "deploys", Job: "deploy", Rule: "bellhop.yaml:7", Allowed: true, Args: bellhop.Args{"name": bellhop.Text(fmt.Sprint("web-", i))},
+		}), bellhop.RunID(i+1))
+	}
+	if p := e.Take(); len(p.Data) > 100*64 || len(trail.Decode("one", p.ID, p.Data)) != 100 {
+		t.Errorf("100 records take %d bytes", len(p.Data))
+	}
+}
+
 // TestDamageIsListed: from where a page can't be read, a record says so and
 // does not verify.
 func TestDamageIsListed(t *testing.T) {
