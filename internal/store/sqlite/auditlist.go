@@ -19,6 +19,9 @@ const (
 	sqlAuditIDs   = `SELECT id FROM audit WHERE id <= ? ORDER BY id DESC LIMIT ? + 0`
 	// By PRIMARY KEY (key, page).
 	sqlAuditIDsByKey = `SELECT page FROM audit_key WHERE page <= ?1 AND key = ?3 ORDER BY page DESC LIMIT ?2 + 0`
+	// By PRIMARY KEY (key, page), and of audit. The last page that a key stands for.
+	sqlAuditCovered = `SELECT coalesce(max(id), 0) FROM (SELECT id FROM audit
+  WHERE id >= (SELECT max(page) FROM audit_key WHERE key = ?2 AND page <= ?1) AND id <= ?1 ORDER BY id LIMIT ?3 + 0)`
 	// By audit_run, and sorted: they are few.
 	sqlAuditIDsOfRun = `SELECT id FROM audit INDEXED BY audit_run WHERE low BETWEEN ?3 AND ?4 AND high >= ?4 AND id <= ?1 ORDER BY id DESC LIMIT ?2 + 0`
 )
@@ -114,10 +117,24 @@ func (c *conn) auditPages(ctx context.Context, f *bellhop.AuditFilter) (all both
 		all = append(all, either{along(sqlAuditIDsByKey, trail.RunKey(f.Run)), along(sqlAuditIDsOfRun, from, to)})
 	}
 	for _, key := range trail.Keys(f) {
-		all = append(all, along(sqlAuditIDsByKey, key))
+		all = append(all, &coveredBy{c: c, key: key})
 	}
 	if len(all) == 0 {
 		all = both{along(sqlAuditIDs)}
 	}
 	return all
+}
+
+// coveredBy is the stream of pages that a key stands for.
+type coveredBy struct {
+	c    *conn
+	key  string
+	last int64 // that was found; 0: none
+}
+
+func (s *coveredBy) next(at int64) (id int64, err error) {
+	if s.last == 0 || s.last > at {
+		s.last, err = s.c.number(sqlAuditCovered, at, s.key, int64(trail.Cover))
+	}
+	return s.last, err
 }

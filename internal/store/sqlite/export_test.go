@@ -253,6 +253,7 @@ func HotStatements() map[string][]string {
 		sqlAuditPageOf:   {byID},
 		sqlAuditAt:       {byID},
 		sqlAuditIDs:      {byID},
+		sqlAuditCovered:  {"USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "USING PRIMARY KEY (key=? AND page<?)"},
 		sqlAuditIDsByKey: {"USING PRIMARY KEY (key=? AND page<?)"},
 		sqlValue:         {"sqlite_autoindex_value_1 (namespace=? AND key=?)"},
 		sqlValues:        {"sqlite_autoindex_value_1 (namespace=? AND key>? AND key<?)"},

@@ -95,12 +95,15 @@ type End struct {
 	said   bellhop.PackedAudit // by the last record of the page; nil: there is none
 	seen   map[found]bool
 	runs   map[int64]bool // beyond the band
+
+	pages   int            // that were taken
+	covered map[string]int // the page that had a key last
 }
 
 // NewEnd returns the end of the chain with that number, of whose last page the
 // id and the data are given; nil: there is none yet.
 func NewEnd(number int64, sums *bellhop.AuditChain, id int64, data []byte) *End {
-	e := &End{number: number, sums: sums, seen: map[found]bool{}, runs: map[int64]bool{}, room: 512}
+	e := &End{number: number, sums: sums, seen: map[found]bool{}, runs: map[int64]bool{}, covered: map[string]int{}, room: 512}
 	if data == nil {
 		return e
 	}
@@ -219,11 +222,18 @@ func (e *End) Take() *Page {
 	}
 	p := e.page
 	keys := map[string]bool{}
+	if len(e.covered) > maxCovered {
+		clear(e.covered)
+	}
 	for f := range e.seen {
 		for _, key := range keysOf(f) {
-			keys[key] = true
+			if at, ok := e.covered[key]; ok && !keys[key] && e.pages-at < Cover {
+				continue
+			}
+			keys[key], e.covered[key] = true, e.pages
 		}
 	}
+	e.pages++
 	for run := range e.runs {
 		keys[runKey(run)] = true
 	}
@@ -233,6 +243,15 @@ func (e *End) Take() *Page {
 	clear(e.runs)
 	return &p
 }
+
+// Cover is for how many pages a key stands: the one that has it, and those
+// behind it, which may be found by it. So whoever asks all the time costs a
+// page of what finds pages every so often, and whoever asks once has Cover
+// pages read.
+const Cover = 16
+
+// maxCovered bounds what is remembered of them.
+const maxCovered = 1000
 
 // band is how far apart the runs are at most that a page is found by without
 // having keys for them: runs are mostly made in order.
@@ -272,8 +291,9 @@ func keysOf(f found) (keys []string) {
 
 func runKey(run int64) string { return "r" + strconv.FormatInt(run, 10) }
 
-// Keys returns what a page must have that a filter is about, those first that
-// fewer pages have. A run is not among them: it is found by RunKey or Band.
+// Keys returns what a page, or one of the Cover-1 before it, must have that a
+// filter is about, those first that fewer pages have. A run is not among them:
+// it is found by RunKey, which a page has itself, or Band.
 func Keys(f *bellhop.AuditFilter) (keys []string) {
 	if f.Principal != "" {
 		keys = append(keys, "p"+f.Principal)

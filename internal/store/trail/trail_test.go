@@ -118,6 +118,26 @@ func TestPagesAreSmall(t *testing.T) {
 	}
 }
 
+// TestKeysStandForPages: what a page is found by is not written again for those
+// that follow, as long as it stands for them.
+func TestKeysStandForPages(t *testing.T) {
+	e := newEnd(1, 0, nil)
+	for i := range 2*trail.Cover + 1 {
+		e.Add(trail.Prepare(&bellhop.AuditRecord{Principal: "alice", Allowed: i != 3}), 0)
+		e.Add(trail.Prepare(&bellhop.AuditRecord{Principal: "alice", Allowed: true}), 0)
+		var want []string
+		if i%trail.Cover == 0 {
+			want = append(want, "palice")
+		}
+		if i == 3 {
+			want = append(want, "refused")
+		}
+		if p := e.Take(); !slices.Equal(p.Keys, want) {
+			t.Errorf("page %d is found by %q, want %q", i, p.Keys, want)
+		}
+	}
+}
+
 // TestDamageIsListed: from where a page can't be read, a record says so and
 // does not verify.
 func TestDamageIsListed(t *testing.T) {
