@@ -143,6 +143,7 @@ func TestChaosStopped(t *testing.T) {
 			c.moment(4 * time.Second)
 			s.proc.signal(syscall.SIGCONT)
 		})
+		s.proc.kill9()
 	}
 	c.settle(c.sqliteStore)
 }
