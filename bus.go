@@ -17,6 +17,7 @@ const (
 	TopicQueue  = "queue"  // something may be claimable
 	TopicCancel = "cancel" // a running run was cancelled
 	TopicOutbox = "outbox" // a report is due
+	TopicBegun  = "begun"  // a run was claimed
 )
 
 // TopicRun is where news of a run is told: output stored, finished.

@@ -46,6 +46,9 @@ func (e *Engine) Claim(ctx context.Context, runner string, n int) ([]bellhop.Cla
 		})
 		e.bus.Publish(bellhop.TopicRun(r.Run.ID))
 	}
+	if len(claims) > 0 {
+		e.bus.Publish(bellhop.TopicBegun)
+	}
 	return e.noteReveals(ctx, claims), next, nil
 }
 

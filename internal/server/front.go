@@ -46,6 +46,15 @@ func (f front) Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, a
 	return f.s.engine.ReadOutput(ctx, p, id, attempt, seq, follow, fn)
 }
 
+// Services and Watch are what somebody may see of everything (api.Look).
+func (f front) Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error) {
+	return f.s.engine.Services(ctx, p), nil
+}
+
+func (f front) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error {
+	return f.s.engine.Watch(ctx, p, after, fn)
+}
+
 func (f front) Bind(ctx context.Context, p bellhop.Person, service, job string, args bellhop.Args) (bellhop.Args, error) {
 	return f.s.engine.Bind(ctx, p, service, job, args)
 }

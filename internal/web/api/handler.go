@@ -36,7 +36,15 @@ type Front interface {
 	// have it done.
 	Bind(ctx context.Context, p bellhop.Person, service, job string, args bellhop.Args) (bellhop.Args, error)
 	Output(ctx context.Context, p bellhop.Person, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error
+	Look
 	Admin
+}
+
+// Look is what somebody may see of everything.
+type Look interface {
+	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
+	// Watch calls fn for each run that changes, and with nil from time to time.
+	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error
 }
 
 // Admin is what only who runs the server may have done.
@@ -64,7 +72,11 @@ type Handler struct {
 	log    *slog.Logger
 	mux    *http.ServeMux
 
-	waiting atomic.Int64 // requests that wait for the end of a run
+	patterns []string // of the endpoints
+	described
+
+	watchers watchers
+	waiting  atomic.Int64 // requests that wait for the end of a run
 
 	mu   sync.Mutex
 	acks map[ackKey]chan struct{} // deliveries that wait for their ack
@@ -97,6 +109,7 @@ func NewPublic(front Front, person func(*http.Request) (bellhop.Person, error), 
 	h := newHandler(front, person, log)
 	h.public = true
 	h.handle("POST /v1/{service}/{job}", h.askJob)
+	h.handle("GET /v1/openapi.json", h.openapi)
 	return h
 }
 
@@ -120,6 +133,8 @@ func newHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("POST /v1/resume", h.hold(bellhop.ActionResume))
 	h.handle("GET /v1/suppressions", h.suppressions)
 	h.handle("GET /v1/schedules", h.schedules)
+	h.handle("GET /v1/services", h.services)
+	h.handle("GET /v1/watch", h.watch)
 	h.handle("GET /v1/status", h.status)
 	h.handle("GET /v1/version", h.version)
 	h.handle("POST /v1/reload", h.reload)
@@ -146,6 +161,7 @@ type endpoint func(w http.ResponseWriter, r *http.Request, c caller) error
 
 // handle adds an endpoint whose errors become problem documents.
 func (h *Handler) handle(pattern string, fn endpoint) {
+	h.patterns = append(h.patterns, pattern)
 	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c := caller{source: r.Header.Get(headerSource), session: r.Header.Get(headerSession)}
 		if h.public {
@@ -410,10 +426,16 @@ func (h *Handler) complete(w http.ResponseWriter, r *http.Request, c caller) err
 	return reply(w, append([]string{}, words...))
 }
 
+// publicVersion is what whoever has a token is told of the server.
+type publicVersion struct {
+	Version string `json:"version"`
+	Zone    string `json:"zone"`
+}
+
 func (h *Handler) version(w http.ResponseWriter, _ *http.Request, _ caller) error {
 	s := h.front.Server()
 	if h.public { // where and what it works is nothing for whoever has a token
-		return reply(w, map[string]string{"version": s.Version, "zone": s.Zone})
+		return reply(w, publicVersion{Version: s.Version, Zone: s.Zone})
 	}
 	return reply(w, s)
 }

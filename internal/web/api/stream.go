@@ -46,6 +46,15 @@ func (e *events) send(id, event string, v any) error {
 	return http.NewResponseController(e.w).Flush()
 }
 
+// alive sends what is no event, so that nobody on the way takes the stream for
+// dead.
+func (e *events) alive() error {
+	if _, err := e.w.Write([]byte(": alive\n\n")); err != nil {
+		return err
+	}
+	return http.NewResponseController(e.w).Flush()
+}
+
 // end tells the client that the stream is complete, or why it is not. One that
 // is cut because the server stops says neither: the client comes back.
 func (e *events) end(err error) error {

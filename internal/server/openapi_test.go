@@ -1,0 +1,202 @@
+package server_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web/api"
+)
+
+// described is the OpenAPI document of a server, with objects that may have
+// nothing that is not said of them.
+type described struct {
+	t      *testing.T
+	addr   string
+	token  string
+	schema *jsonschema.Compiler
+	left   map[string]bool // answers that the document has; false = seen
+	keys   int
+}
+
+func describe(t *testing.T, addr, token string) *described {
+	t.Helper()
+	d := &described{t: t, addr: addr, token: token, schema: jsonschema.NewCompiler(), left: map[string]bool{}}
+	status, body := d.send("GET", "/v1/openapi.json", "")
+	if status != http.StatusOK {
+		t.Fatal(status, string(body))
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeObjects(doc)
+	if err := d.schema.AddResource("openapi.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range doc.(map[string]any)["paths"].(map[string]any) {
+		for method, op := range methods.(map[string]any) {
+			for status, answer := range op.(map[string]any)["responses"].(map[string]any) {
+				content, _ := answer.(map[string]any)["content"].(map[string]any)
+				if content["application/json"] != nil {
+					d.left[strings.ToUpper(method)+" "+path+" "+status] = true
+				}
+			}
+		}
+	}
+	return d
+}
+
+func closeObjects(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if _, ok := v["properties"].(map[string]any); ok && v["type"] == "object" {
+			v["additionalProperties"] = false
+		}
+		for _, of := range v {
+			closeObjects(of)
+		}
+	case []any:
+		for _, of := range v {
+			closeObjects(of)
+		}
+	}
+}
+
+func (d *described) send(method, path, body string) (int, []byte) {
+	d.t.Helper()
+	req, err := http.NewRequestWithContext(d.t.Context(), method, "http://"+d.addr+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.keys++
+	req.Header.Set("Authorization", "Bearer "+d.token)
+	req.Header.Set("Idempotency-Key", "key-"+strconv.Itoa(d.keys))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return resp.StatusCode, b
+}
+
+// answers sends a request to an endpoint and holds the answer against what the
+// document says of it.
+func (d *described) answers(endpoint, path, body string) map[string]any {
+	d.t.Helper()
+	method, at, _ := strings.Cut(endpoint, " ")
+	status, answer := d.send(method, path, body)
+	media, place := "application/json", strconv.Itoa(status)
+	if status >= 400 {
+		media, place = "application/problem+json", "default"
+	}
+	key := endpoint + " " + place
+	if _, has := d.left[key]; !has && status < 400 {
+		d.t.Errorf("%s answers %d, which the document does not have: %s", endpoint, status, answer)
+		return nil
+	}
+	d.left[key] = false
+	esc := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D", "+", "%2B")
+	schema, err := d.schema.Compile(fmt.Sprintf("openapi.json#/paths/%s/%s/responses/%s/content/%s/schema", esc.Replace(at), strings.ToLower(method), place, esc.Replace(media)))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(answer))
+	if err != nil {
+		d.t.Fatalf("%s: %v: %s", endpoint, err, answer)
+	}
+	if err := schema.Validate(v); err != nil {
+		d.t.Errorf("%s %s answers what the document does not say: %v\n%s", method, path, err, answer)
+	}
+	m, _ := v.(map[string]any)
+	return m
+}
+
+// TestAnswersAreAsDocumented sends a real server a request for each answer
+// that the OpenAPI document has.
+func TestAnswersAreAsDocumented(t *testing.T) {
+	addr := freeAddress(t)
+	s := start(t, fmt.Sprintf(`
+web: {listen: %q}
+people:
+  alice: {ssh: alice, groups: [ops]}
+  bob: {ssh: bob, groups: [ops]}
+access: {admins: [{person: alice}]}
+services:
+  site:
+    description: The site
+    jobs:
+      hello: {run: "echo hello {who}", params: {who: {default: world, help: Whom to greet}}, report: {stdout: true}, help: Says hello}
+      fail: {run: "echo oh >&2; exit 3", on_failure: {notify: alice}}
+      slow: {run: sleep 60}
+      held: {run: echo approved, approve: {by: ops, count: 2, self: true}}
+    commands:
+      - {command: "say [who]", job: hello, aliases: ["greet [who]"]}
+    schedules:
+      - {cron: "0 9 * * *", job: hello, name: morning}
+`, addr))
+	client := &api.Client{Socket: s.Socket(), Source: "ask", Session: api.NewKey()}
+	t.Cleanup(client.Close)
+	token, err := client.CreateToken(t.Context(), bellhop.Token{Name: "ci", As: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := describe(t, addr, token)
+	const of = "/v1/runs"
+	done := d.answers("POST /v1/{service}/{job}", "/v1/site/hello?wait=60s", `{"who": "docs"}`)["run"].(map[string]any)["id"].(string)
+	failed := d.answers("POST /v1/{service}/{job}", "/v1/site/fail?wait=60s", ``)["run"].(map[string]any)["id"].(string)
+	slow := d.answers("POST /v1/{service}/{job}", "/v1/site/slow", ``)["run"].(map[string]any)["id"].(string)
+	d.answers("POST "+of, of, `{"text": "site say hello"}`)
+	d.answers("POST "+of, of, `{"text": "in 1h site say hello"}`)
+	d.answers("POST "+of, of, `{"text": "help"}`)
+	d.answers("POST "+of, of, `{"service": "site", "job": "slow"}`)
+	d.answers("POST "+of, of, `{"service": "site", "job": "nothing"}`)
+	held := d.answers("POST /v1/{service}/{job}", "/v1/site/held", ``)["run"].(map[string]any)["id"].(string)
+	d.answers("POST /v1/runs/{id}/approve", of+"/"+held+"/approve", `{"reason": "fine"}`)
+	d.answers("POST /v1/pause", "/v1/pause", `{"service": "site", "job": "fail"}`)
+	d.answers("POST /v1/suppress", "/v1/suppress", `{"service": "site", "job": "hello", "until": "2h"}`)
+	waits := d.answers("POST /v1/runs", of, `{"service": "site", "job": "hello"}`)["accepted"].(map[string]any)["run"].(string)
+	d.answers("GET /v1/runs/{id}", of+"/"+waits, "")
+	d.answers("GET /v1/runs/{id}/why", of+"/"+waits+"/why", "")
+	d.answers("GET /v1/suppressions", "/v1/suppressions", "")
+	d.answers("GET /v1/status", "/v1/status", "")
+	d.answers("GET /v1/runs", of+"?limit=3", "")
+	d.answers("GET /v1/runs", of+"?state=failed&mine=true", "")
+	d.answers("GET /v1/runs/{id}", of+"/"+done, "")
+	d.answers("GET /v1/runs/{id}", of+"/"+failed, "")
+	d.answers("GET /v1/runs/{id}", of+"/"+held, "")
+	d.answers("GET /v1/runs/{id}", of+"/zzzzzz", "")
+	second := d.answers("POST /v1/{service}/{job}", "/v1/site/held", ``)["run"].(map[string]any)["id"].(string)
+	d.answers("POST /v1/runs/{id}/deny", of+"/"+second+"/deny", `{"reason": "no"}`)
+	d.answers("POST /v1/runs/{id}/cancel", of+"/"+slow+"/cancel", "")
+	d.answers("POST /v1/runs/{id}/retry", of+"/"+done+"/retry", `{"args": {"who": "again"}}`)
+	d.answers("POST /v1/unsuppress", "/v1/unsuppress", `{"service": "site", "job": "hello"}`)
+	d.answers("POST /v1/resume", "/v1/resume", `{"service": "site", "job": "fail"}`)
+	d.answers("GET /v1/services", "/v1/services", "")
+	d.answers("GET /v1/schedules", "/v1/schedules", "")
+	d.answers("GET /v1/why", "/v1/why?text=site+say+hello", "")
+	d.answers("GET /v1/version", "/v1/version", "")
+	d.answers("GET /v1/openapi.json", "/v1/openapi.json", "")
+	d.answers("POST /v1/reload", "/v1/reload", "")
+	d.answers("POST /v1/tokens", "/v1/tokens", `{"name": "other", "as": "bob", "allow": ["site"]}`)
+	d.answers("GET /v1/tokens", "/v1/tokens", "")
+	d.answers("DELETE /v1/tokens/{name}", "/v1/tokens/other", "")
+	d.answers("GET /v1/audit", "/v1/audit?limit=50", "")
+	d.answers("GET /v1/audit/verify", "/v1/audit/verify", "")
+	for answer, unseen := range d.left {
+		if unseen {
+			t.Errorf("no request of this test is answered as in %q", answer)
+		}
+	}
+}
