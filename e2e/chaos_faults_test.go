@@ -89,6 +89,7 @@ func TestChaosKilledAtPoints(t *testing.T) {
 func TestChaosStopped(t *testing.T) {
 	t.Parallel()
 	c := newRig(t, rigSeed(t), 1, "")
+	c.refusals = true // an ask that a stopped server does not hear gives up after a while
 	s := c.servers[0]
 	works := func(from int) { s.until("a run begins", func() bool { return c.signs() > from }) }
 	for range rigRounds(t) {

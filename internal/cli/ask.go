@@ -75,6 +75,8 @@ func (a *app) ask(ctx context.Context, f askFlags, text string) error {
 		if err := s.serve(ctx); err != nil && ctx.Err() != nil {
 			a.tell("bellhop: nothing was asked: there was no time to begin")
 			return exit(chat.AskExit().OfError(ctx.Err()))
+		} else if bellhop.CodeOf(err) == bellhop.Conflict {
+			return bellhop.Errorf(bellhop.Unavailable, "not accepted, and not asked for: the server does not answer, so ask again when it does (%w)", err)
 		} else if err != nil {
 			return err
 		}
