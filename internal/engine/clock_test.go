@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"encoding/json"
+	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -327,6 +329,46 @@ func TestTicksFollowTheNewestConfiguration(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		want("one stops", one.Ticking(), true)
 		other.Stop()
+	})
+}
+
+// TestNobodyHasTheNewestConfiguration: it is said, and nobody else ticks.
+func TestNobodyHasTheNewestConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		var log strings.Builder
+		up := func(name, digest string, to io.Writer) *engine.Engine {
+			e := engine.New(engine.Options{Store: h.store, Bus: &bus.Local{}, Lease: time.Minute, Server: name, Log: slog.New(slog.NewTextHandler(to, nil))})
+			cat := scheduled()
+			cat.Digest = digest
+			if err := e.Activate(t.Context(), cat); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		old := up("old", "v1", &log)
+		newer := up("newer", "v2", io.Discard)
+		said := func() int {
+			synctest.Wait()
+			return strings.Count(log.String(), "no schedule is looked at") // nothing writes to it now
+		}
+		time.Sleep(5 * time.Minute)
+		if said() != 0 || old.Ticking() || !newer.Ticking() {
+			t.Errorf("both are there: %d, %v, %v", said(), old.Ticking(), newer.Ticking())
+		}
+		newer.Stop()
+		time.Sleep(2 * time.Minute)
+		if said() != 1 || old.Ticking() || !strings.Contains(log.String(), "server=newer") {
+			t.Errorf("the newer one is gone: %d, %v\n%s", said(), old.Ticking(), log.String())
+		}
+		time.Sleep(time.Minute)
+		if said() != 1 {
+			t.Errorf("it is said %d times in three minutes", said())
+		}
+		old.Stop()
 	})
 }
 

@@ -70,6 +70,10 @@ type Engine struct {
 	holds   holdCache
 	leading atomic.Bool // this server is the keeper
 	ticking atomic.Bool // it has the clock's role
+	// When a server with an older configuration looked last whether somebody has
+	// it, and how often nobody had; the beat's alone.
+	looked    time.Time
+	clockless int
 	swept   cursors
 
 	stop    context.CancelFunc

@@ -51,18 +51,45 @@ func (e *Engine) leadClock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ttl := beatFor
-	if newest.Digest != e.active.Load().Digest {
-		if !e.ticking.Swap(false) {
-			return nil
+	if newest.Digest == e.active.Load().Digest {
+		mine, err := e.store.Cluster.Lead(ctx, bellhop.RoleClock, e.server, beatFor)
+		if err == nil {
+			e.ticking.Store(mine)
+			e.clockless = 0
 		}
-		ttl = time.Millisecond
+		return err
 	}
-	mine, err := e.store.Cluster.Lead(ctx, bellhop.RoleClock, e.server, ttl)
+	now := e.clock.Now()
+	if !e.ticking.Swap(false) && now.Before(e.looked.Add(lookEvery)) {
+		return nil
+	}
+	e.looked = now
+	free, err := e.store.Cluster.Lead(ctx, bellhop.RoleClock, e.server, time.Millisecond) // and given up at once
 	if err == nil {
-		e.ticking.Store(mine && ttl == beatFor)
+		e.missClock(free, newest)
 	}
 	return err
+}
+
+const (
+	// lookEvery is how often a server with an older configuration looks whether
+	// one with the newest is there: between two looks that one starts again.
+	lookEvery = 30 * time.Second
+	// warnEvery is after how many looks without one that is said again.
+	warnEvery = 20
+)
+
+// missClock warns, every now and then, when no server has the newest
+// configuration any more: only those may say what its schedules want.
+func (e *Engine) missClock(free bool, newest bellhop.Activation) {
+	if !free {
+		e.clockless = 0
+		return
+	}
+	if e.clockless++; e.clockless%warnEvery == 2 {
+		e.log.Warn("no schedule is looked at: the newest configuration is that of a server which is gone; start it again, or reload this one",
+			"server", newest.Server, "activated", newest.At)
+	}
 }
 
 // Ticking reports whether this server is the one that asks for what schedules
