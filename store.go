@@ -342,6 +342,15 @@ type Outbox interface {
 	Unread(ctx context.Context, principal, session string, n int) ([]OutboxRow, error)
 }
 
+// Depth is how much of a store is not done yet.
+type Depth struct {
+	Held, Waiting, Running int64 // runs
+	Outbox                 int64 // reports that are pending
+}
+
+// DepthMost is the number from which on a Depth may say that number.
+const DepthMost = 100_000
+
 // StoreAdmin is what is done to a store as a whole.
 type StoreAdmin interface {
 	// Backup writes a consistent copy of the store to a file that does not
@@ -349,6 +358,10 @@ type StoreAdmin interface {
 	Backup(ctx context.Context, path string) error
 	// Ping returns nil when the store can be read and written.
 	Ping(ctx context.Context) error
+	// Depth returns how much is not done yet. It looks at what waits and runs
+	// alone, never at history, and costs little however much that is: a driver
+	// may stop counting at DepthMost.
+	Depth(ctx context.Context) (Depth, error)
 	// Close waits for what is under way and closes the store. It may be called
 	// twice.
 	Close() error

@@ -56,6 +56,7 @@ type db struct {
 	writer  *writer        // nil when read-only
 	leases  *leases
 	outbox  *outbox
+	depth   depth
 	cluster *cluster
 	chain   atomic.Pointer[chain] // of the audit that this process writes; nil before Begin
 	write   *sql.DB               // nil when read-only

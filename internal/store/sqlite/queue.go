@@ -112,6 +112,7 @@ type queue struct {
 	held      map[int64]*heap // by hold
 	deadlines heap            // of those that were never claimed
 	asked     heap            // those that wait for an approval, by when it expires
+	running   int             // how many run
 	lateAt    int64           // the latest time by which one was found to be late
 	facts     int             // how many there are
 
@@ -328,6 +329,7 @@ func (q *queue) unlinkAlike(e *entry) {
 func (q *queue) enter(e *entry) {
 	switch e.phase {
 	case phaseRunning:
+		q.running++
 		if e.key != 0 {
 			q.group(e.key).running[e.id] = e
 		}
@@ -348,6 +350,7 @@ func (q *queue) enter(e *entry) {
 func (q *queue) leave(e *entry) {
 	switch e.phase {
 	case phaseRunning:
+		q.running--
 		if e.key != 0 {
 			delete(q.groups[e.key].running, e.id)
 		}

@@ -57,6 +57,7 @@ func (t *tx) recallQueue() error {
 	for _, e := range running { // whoever held their leases is dead
 		t.db.leases.recall(bellhop.RunID(e.id), e.lease)
 	}
+	t.db.depth.note(t.q)
 	return nil
 }
 

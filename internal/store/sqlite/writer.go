@@ -252,6 +252,7 @@ func (t *tx) transact(group []*op) (err error) {
 		return t.undo(err)
 	}
 	fault.At(fault.CommitAfter)
+	t.db.depth.note(t.q)
 	if len(t.reports) > 0 {
 		t.db.outbox.add(t.reports)
 	}

@@ -304,6 +304,8 @@ func storeTests() map[string]func(*fixture) {
 			_, err = f.s.Records.Run(f.ctx, 1)
 			f.code(err, bellhop.Unavailable)
 			f.code(f.s.Admin.Ping(f.ctx), bellhop.Unavailable)
+			_, err = f.s.Admin.Depth(f.ctx)
+			f.code(err, bellhop.Unavailable)
 		},
 		"Store/BackupIsRefusedOverAFile": func(f *fixture) {
 			path := filepath.Join(f.TempDir(), "copy")

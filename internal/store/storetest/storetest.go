@@ -39,7 +39,7 @@ func Run(t *testing.T, d Driver) {
 		recordTests(), outputTests(), outboxTests(), storeTests(), concurrencyTests(),
 		rejectTests(), orderTests(), holdTests(), followTests(), retentionTests(), clusterTests(),
 		approvalTests(), approvalKeyTests(), voteTests(), lapseTests(),
-		valueTests(), secretTests(), auditTests(), auditRunTests(), auditFilterTests(),
+		depthTests(), valueTests(), secretTests(), auditTests(), auditRunTests(), auditFilterTests(),
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
