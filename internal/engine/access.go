@@ -133,6 +133,21 @@ func (e *Engine) MayManage(ctx context.Context, p bellhop.Person, action string)
 	return e.refused(ctx, a, d, refusal(d))
 }
 
+// MayWatch refuses the numbers of a whole server to guests. Which jobs' numbers
+// others may see is for SeesJob to say.
+func (e *Engine) MayWatch(ctx context.Context, p bellhop.Person) error {
+	who := e.Identify(p)
+	if who.Internal {
+		return nil
+	}
+	d := bellhop.Decision{
+		Rule:   "metrics are for internal people",
+		Reason: "the metrics are for internal people, not for " + who.Principal() + "; make a token with: bellhop token create NAME --as PERSON",
+	}
+	a := &ask{Invocation: &bellhop.Invocation{Action: "metrics", Person: who.Person}, who: who}
+	return e.refused(ctx, a, d, refusal(d))
+}
+
 func (e *Engine) admin(ctx context.Context, who bellhop.Principal) bellhop.Decision {
 	if who.Listed && strings.HasPrefix(who.Identity, "local:") {
 		return bellhop.Decision{Allowed: true, Rule: "runs the server"}

@@ -84,6 +84,8 @@ var owners = []owner{
 	{path: "github.com/spf13/cobra", where: []string{"internal/cli"}, why: "flags and verbs are the command line's"},
 	{path: "github.com/spf13/pflag", where: []string{"internal/cli"}, why: "flags and verbs are the command line's"},
 	{path: "github.com/lmittmann/tint", where: []string{"internal/cli"}, why: "how a log looks is decided where it is shown"},
+	{path: "github.com/prometheus", where: []string{"internal/metrics"},
+		why: "what is counted is decided in one place, beside the ports; who may read it is the server's to say"},
 	{path: "golang.org/x/time", where: []string{"internal/server"}, why: "rates are bounded where requests come in from outside"},
 	{path: "golang.org/x/term", where: []string{"internal/chat", "internal/chat/console", "internal/chat/ssh", "internal/cli"},
 		why: "terminals are at the edge, where people are"},

@@ -19,6 +19,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/config"
 	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/executor/shell"
+	"github.com/bellhop-io/bellhop/internal/metrics"
 	"github.com/bellhop-io/bellhop/internal/reporter"
 	"github.com/bellhop-io/bellhop/internal/router"
 	"github.com/bellhop-io/bellhop/internal/runner"
@@ -64,6 +65,7 @@ type Server struct {
 	slacks    map[string]*slackchat.Chat // by name
 	sshs      map[string]*sshchat.Server
 	clockwork *schedule.Clockwork
+	metrics   *metrics.Metrics // nil = nobody is told
 	seals     seals
 	socket    string
 

@@ -55,7 +55,7 @@ func (s *Server) openStore(ctx context.Context, cfg *Loaded) error {
 }
 
 func (s *Server) useStore(store *bellhop.Store) {
-	s.store = faulty(store)
+	s.store = s.measured(faulty(store))
 	s.onStop(func(context.Context) {
 		if err := store.Admin.Close(); err != nil {
 			s.log.Error("closing the store", "error", err)

@@ -31,7 +31,9 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 		}
 	}
 	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s}, Clock: s.clock, Log: s.log}))
-	w.Handle("/v1/", api.NewPublic(front{s}, s.bearer(), s.log))
+	who := s.bearer()
+	w.Handle("/v1/", api.NewPublic(front{s}, who, s.log))
+	w.Handle("GET /metrics", s.serveMetrics(who))
 	if err := w.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -120,11 +122,14 @@ func unproven(detail string) error {
 	return &web.Problem{Status: http.StatusUnauthorized, Code: bellhop.NotAllowed, Detail: detail}
 }
 
+// checkServer is the check of the server itself.
+const checkServer = "server"
+
 // checks says whether what requests need is well.
 func (s *Server) checks(ctx context.Context) []web.Check {
 	checks := []web.Check{{Name: "store", Err: s.store.Admin.Ping(ctx)}}
 	if s.stopping.Load() {
-		checks = append(checks, web.Check{Name: "server", Err: bellhop.Errorf(bellhop.Unavailable, "it is stopping")})
+		checks = append(checks, web.Check{Name: checkServer, Err: bellhop.Errorf(bellhop.Unavailable, "it is stopping")})
 	}
 	for _, c := range s.config.Load().Chats {
 		if own := s.slacks[c.Name]; own != nil {
