@@ -36,6 +36,9 @@ type Task struct {
 	// Secrets are the values of what Job.Env names as secret:NAME, by name.
 	// They go nowhere but into the process's environment.
 	Secrets map[string]string
+	// Traceparent, unless "", is the attempt in its trace, in the form of W3C
+	// Trace Context, for the process's environment.
+	Traceparent string
 }
 
 // Sink takes what an attempt gives while it goes on. It may be used by several

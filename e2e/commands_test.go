@@ -54,7 +54,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 func script(ts *testscript.TestScript) *place {
 	p := ts.Value(placeKey{}).(*place)
 	p.env = slicesWithout(p.env, "SSH_PORT", "SSH_OPTIONS")
-	for _, name := range []string{"SSH_PORT", "SSH_OPTIONS", "NO_COLOR", "XDG_RUNTIME_DIR"} {
+	for _, name := range []string{"SSH_PORT", "SSH_OPTIONS", "NO_COLOR", "XDG_RUNTIME_DIR", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"} {
 		if v := ts.Getenv(name); v != "" {
 			p.env = append(p.env, name+"="+v)
 		}

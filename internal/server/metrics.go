@@ -22,7 +22,7 @@ func (s *Server) measured(store *bellhop.Store) *bellhop.Store {
 		sources = append(sources, c.Name)
 	}
 	s.metrics = metrics.New(metrics.Options{
-		Version: s.opt.Version, Sources: sources, Depth: store.Admin.Depth, Adapters: s.adapters, Clock: s.clock,
+		Version: s.opt.Version, Sources: sources, Depth: store.Admin.Depth, Adapters: s.adapters, Traces: s.spans(), Clock: s.clock,
 	})
 	return s.metrics.Store(store)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/runner/watchdog"
 	"github.com/bellhop-io/bellhop/internal/schedule"
 	"github.com/bellhop-io/bellhop/internal/session"
+	"github.com/bellhop-io/bellhop/internal/tracing"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
@@ -66,6 +67,7 @@ type Server struct {
 	sshs      map[string]*sshchat.Server
 	clockwork *schedule.Clockwork
 	metrics   *metrics.Metrics // nil = nobody is told
+	tracer    *tracing.Tracer  // nil = there are no traces
 	seals     seals
 	socket    string
 
@@ -207,6 +209,7 @@ func (s *Server) startReporter(ctx context.Context) error {
 	if r := s.opt.rehearsal; r != nil && !r.opt.Listen {
 		r.channels.instead(destinations, s.opt.Config.Chats)
 	}
+	s.tracedReports(destinations)
 	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log,
 		Instead: s.engine.Instead, Mask: s.seals.hidden.Text})
 	s.onStop(func(context.Context) { s.reporter.Stop() })
@@ -219,7 +222,7 @@ type recordOnly struct{}
 func (recordOnly) Deliver(context.Context, bellhop.Report) (string, error) { return "", nil }
 
 func (s *Server) makeRunner(ctx context.Context, cfg *Loaded, ex *shell.Executor) error {
-	executors, guard := map[string]bellhop.Executor{"shell": ex}, runner.Guard(nil)
+	executors, guard := map[string]bellhop.Executor{"shell": s.tracedWork(ex)}, runner.Guard(nil)
 	if r := s.opt.rehearsal; r != nil {
 		executors["shell"] = r.instead(ex)
 	}

@@ -55,12 +55,12 @@ func (s *Server) openStore(ctx context.Context, cfg *Loaded) error {
 }
 
 func (s *Server) useStore(store *bellhop.Store) {
-	s.store = s.measured(faulty(store))
 	s.onStop(func(context.Context) {
 		if err := store.Admin.Close(); err != nil {
 			s.log.Error("closing the store", "error", err)
 		}
 	})
+	s.store = s.measured(s.traced(faulty(store)))
 }
 
 // ownFolder makes this the one server of a configuration's folder until it

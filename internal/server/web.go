@@ -32,7 +32,7 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 	}
 	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s}, Clock: s.clock, Log: s.log}))
 	who := s.bearer()
-	w.Handle("/v1/", api.NewPublic(front{s}, who, s.log))
+	w.Handle("/v1/", s.tracedRequests(api.NewPublic(front{s}, who, s.log)))
 	w.Handle("GET /metrics", s.serveMetrics(who))
 	if err := w.Start(ctx); err != nil {
 		return nil, err

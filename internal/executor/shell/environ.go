@@ -41,6 +41,9 @@ func (a *attempt) environ(args []string, bin string) environ {
 	job := &a.task.Job
 	env := maps.Clone(a.e.base)
 	env["WRITEABLE_DIR"] = a.writeable()
+	if a.task.Traceparent != "" {
+		env["TRACEPARENT"] = a.task.Traceparent
+	}
 	for name, value := range job.Env {
 		if !strings.HasPrefix(name, "BELLHOP_") && name != "" && !strings.ContainsAny(name, "=\x00") {
 			if secret, ok := bellhop.SecretName(value); ok {

@@ -114,6 +114,29 @@ func TestEnvironmentIsBuilt(t *testing.T) {
 	}
 }
 
+// TestTraceparent hands a process the trace that its attempt is part of, and
+// never the one that the server was started in.
+func TestTraceparent(t *testing.T) {
+	const ours = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	t.Setenv("TRACEPARENT", "00-11111111111111111111111111111111-1111111111111111-01")
+	h := newHouse(t)
+	for _, tc := range []struct{ name, task, job, want string }{
+		{"traced", ours, "", ours},
+		{"not traced", "", "", "none"},
+		{"the job's own", ours, "mine", "mine"},
+	} {
+		job := compiled(t, bellhop.JobSource{Script: `echo ${TRACEPARENT-none}`})
+		if tc.job != "" {
+			job.Env = map[string]string{"TRACEPARENT": tc.job}
+		}
+		task, sink := taskOf(job), executortest.NewSink()
+		task.Traceparent = tc.task
+		if out := h.Execute(t.Context(), task, sink); out.End != bellhop.EndSucceeded || strings.TrimSpace(sink.Text(bellhop.Stdout)) != tc.want {
+			t.Errorf("%s: it printed %q, want %q (%s)", tc.name, sink.Text(bellhop.Stdout), tc.want, out.Error)
+		}
+	}
+}
+
 func TestFoldersOfARun(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -1,0 +1,7 @@
+package tracing
+
+// What is read from outside.
+var (
+	From    = from
+	Headers = headers
+)
