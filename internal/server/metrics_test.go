@@ -16,6 +16,7 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/server"
+	"github.com/bellhop-io/bellhop/internal/store/postgres/pgtest"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 )
 
@@ -196,7 +197,7 @@ services:
 		return got["bellhop_runs state=running"] == 1 && got["bellhop_runs state=waiting"] == 1
 	})
 	s.Stop(context.Background(), 0)
-	s = again(t, s)
+	again(t, s)
 	eventually(t, "it runs again", func() bool {
 		got := scrape(t, addr, tok)
 		return got["bellhop_runs state=running"] == 1 && got["bellhop_runs state=waiting"] == 1
@@ -204,6 +205,35 @@ services:
 	got := scrape(t, addr, tok)
 	if n := got["bellhop_run_wait_seconds job_name=wait service=example"]; n != 1 {
 		t.Errorf("%v waits are counted, want that of this server alone", n)
+	}
+}
+
+// TestMetricsOfTwoServers tells what is of the store alike at both, and what a
+// server did at that one alone.
+func TestMetricsOfTwoServers(t *testing.T) {
+	t.Setenv("BELLHOP_KEY", strings.Repeat("5a", 32))
+	text := "store: " + pgtest.URL(t) + `
+web: {listen: %q}
+people: {alice: {ssh: alice}}
+services:
+  example:
+    jobs: {later: {run: "true"}}
+    commands: [{command: later, job: later, delay: 1h}]
+`
+	addrs := []string{freeAddress(t), freeAddress(t)}
+	a, _ := start(t, strings.Replace(text, "%q", `"`+addrs[0]+`"`, 1)), start(t, strings.Replace(text, "%q", `"`+addrs[1]+`"`, 1))
+	tok := token(t, a, bellhop.Token{Name: "t", As: "alice"})
+	if _, err := client(t, a).Ask(t.Context(), api.NewKey(), "example later"); err != nil {
+		t.Fatal(err)
+	}
+	for i, addr := range addrs {
+		got := scrape(t, addr, tok)
+		if got["bellhop_runs state=waiting"] != 1 || got["bellhop_adapter_up adapter=store"] != 1 {
+			t.Errorf("of the store, server %d tells %v", i, got)
+		}
+		if n := got["bellhop_asks_total how=created job_name=later service=example source=ask"]; n != float64(1-i) {
+			t.Errorf("server %d tells of %v asks", i, n)
+		}
 	}
 }
 

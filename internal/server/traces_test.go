@@ -240,8 +240,11 @@ func TestTraceOfWhatFollows(t *testing.T) {
 	})
 	s.Stop(context.Background(), 0)
 	before, after := c.wait(t, first.String(), "finish", 1), c.wait(t, (first+1).String(), "attempt", 1)
+	if len(after["ask"]) != 1 {
+		t.Fatalf("what follows has no root: %+v", after)
+	}
 	root := after["ask"][0]
-	if len(after["ask"]) != 1 || len(root.Links) != 1 || root.Links[0].TraceID != before["ask"][0].TraceID || root.Links[0].SpanID != before["ask"][0].SpanID {
+	if len(root.Links) != 1 || root.Links[0].TraceID != before["ask"][0].TraceID || root.Links[0].SpanID != before["ask"][0].SpanID {
 		t.Errorf("the root of what follows is %+v, want a link to %+v", after["ask"], before["ask"][0])
 	}
 	if root.TraceID == before["ask"][0].TraceID || after["attempt"][0].ParentSpanID != root.SpanID {

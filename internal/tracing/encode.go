@@ -132,7 +132,7 @@ func encodeValue(v attribute.Value) (a anyValue) {
 		f := v.AsFloat64()
 		a.Double = &f
 	default:
-		s := v.Emit()
+		s := v.String()
 		a.String = &s
 	}
 	return a

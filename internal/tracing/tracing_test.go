@@ -334,3 +334,30 @@ func (q lostQueue) Lost(context.Context) ([]bellhop.LostRun, error) { return q.l
 func (lostQueue) Finish(_ context.Context, ends []bellhop.Ending) ([]error, error) {
 	return make([]error, len(ends)), nil
 }
+
+// TestSampledAlike keeps or leaves out whole traces, and every server the same.
+func TestSampledAlike(t *testing.T) {
+	t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+	t.Setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+	one, two := newRig(t), newRig(t)
+	kept := map[bellhop.RunID]bool{}
+	for run := range bellhop.RunID(64) {
+		a, b := &done{}, &done{}
+		one.Executor(a).Execute(t.Context(), bellhop.Task{Run: run}, nil)
+		two.Executor(b).Execute(t.Context(), bellhop.Task{Run: run}, nil)
+		two.report(run)
+		if a.got.Traceparent != b.got.Traceparent {
+			t.Errorf("run %d is %s at one server, %s at the other", run, a.got.Traceparent, b.got.Traceparent)
+		}
+		if strings.HasSuffix(a.got.Traceparent, "-01") {
+			kept[run] = true
+		}
+	}
+	if len(kept) < 16 || len(kept) > 48 {
+		t.Errorf("%d of 64 are kept", len(kept))
+	}
+	one.Stop(t.Context())
+	two.Stop(t.Context())
+	one.counts(uint64(len(kept)), 0)
+	two.counts(uint64(2*len(kept)), 0)
+}

@@ -10,6 +10,9 @@ import (
 // CheckServer says what an old server is told.
 func CheckServer(version int) error { return (&db{name: "postgres://db/x"}).checkServer(version) }
 
+// SQLDepth counts what is not done yet, up to a bound.
+const SQLDepth = sqlDepth
+
 // LockClassHolds is what claims lock for sharing.
 const LockClassHolds = lockClassHolds
 
