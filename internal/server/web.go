@@ -30,7 +30,7 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 			w.Handle(c.Slack.Events, own.Handler())
 		}
 	}
-	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s}, Clock: s.clock, Log: s.log}))
+	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries()}, Clock: s.clock, Log: s.log}))
 	w.Handle("/v1/", api.NewPublic(front{s}, s.bearer(), s.log))
 	if err := w.Start(ctx); err != nil {
 		return nil, err
@@ -44,7 +44,10 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 }
 
 // hooks is Bellhop for webhooks (webhook.House).
-type hooks struct{ s *Server }
+type hooks struct {
+	s    *Server
+	came *deliveries
+}
 
 func (h hooks) Webhooks(service string) []bellhop.Webhook { return h.s.engine.Webhooks(service) }
 
@@ -65,6 +68,8 @@ func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args be
 func (h hooks) Unproven(ctx context.Context, service string, from netip.Addr, times int, err error) {
 	h.s.engine.Unproven(ctx, service, from, times, err)
 }
+
+func (h hooks) Delivered(d []bellhop.Delivery) { h.came.add(d) }
 
 // What an address may try of tokens that are none, before it is told to wait,
 // and how many the trail has of all addresses at once.
