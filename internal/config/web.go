@@ -12,6 +12,7 @@ type webRaw struct {
 	Listen  text          `yaml:"listen" def:"127.0.0.1:8080" doc:"host:port to listen on: 127.0.0.1 is this machine only, 0.0.0.0 every network."`
 	TLS     tlsRaw        `yaml:"tls" doc:"The certificate to show. Default: none; put a proxy before Bellhop that has one."`
 	Proxies several[text] `yaml:"trusted_proxies" item:"proxy" doc:"Addresses of proxies, such as 10.0.0.1 or 10.0.0.0/8, whose X-Forwarded-For is believed."`
+	Rate    text          `yaml:"rate" def:"10000/s" doc:"How many requests one principal may make: such as 100/s, 600/m, or unlimited. So many may come at once."`
 }
 
 type tlsRaw struct {
@@ -25,6 +26,7 @@ type Web struct {
 	Listen    string // host:port
 	Cert, Key string // "" = no TLS
 	Proxies   []netip.Prefix
+	Rate      Rate             // of requests of one principal
 	Pos       bellhop.Position `json:"-"`
 }
 
@@ -40,6 +42,7 @@ func (b *builder) web(raw webRaw) *Web {
 	if raw.TLS.at.isSet() && (w.Cert == "" || w.Key == "") {
 		b.fault(raw.TLS.at, "tls: it takes both cert and key, each the name of a file")
 	}
+	w.Rate = b.rate("rate", raw.Rate, defaultRate)
 	for _, p := range raw.Proxies.items {
 		prefix, err := netip.ParsePrefix(p.val)
 		if addr, other := netip.ParseAddr(p.val); other == nil {

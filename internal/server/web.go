@@ -30,8 +30,9 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 			w.Handle(c.Slack.Events, own.Handler())
 		}
 	}
-	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries()}, Clock: s.clock, Log: s.log}))
-	w.Handle("/v1/", api.NewPublic(front{s}, s.bearer(), s.log))
+	rates := newRates(cfg.Web.Rate, s.clock)
+	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries(), rates}, Clock: s.clock, Log: s.log}))
+	w.Handle("/v1/", api.NewPublic(front{s}, s.bearer(rates), s.log))
 	if err := w.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -45,8 +46,9 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 
 // hooks is Bellhop for webhooks (webhook.House).
 type hooks struct {
-	s    *Server
-	came *deliveries
+	s     *Server
+	came  *deliveries
+	rates *rates
 }
 
 func (h hooks) Webhooks(service string) []bellhop.Webhook { return h.s.engine.Webhooks(service) }
@@ -59,6 +61,9 @@ func (h hooks) Reveal(ctx context.Context, value string) (string, error) {
 }
 
 func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error) {
+	if err := h.rates.take(w.Principal()); err != nil {
+		return 0, err
+	}
 	if err := h.s.open(ctx); err != nil {
 		return 0, err
 	}
@@ -83,7 +88,7 @@ const (
 // bearer tells who shows a token. How many that are none an address may show is
 // bounded, and how many of those the trail has, from wherever they come: it is
 // kept for good. One that is valid is always good, since nobody can guess it.
-func (s *Server) bearer() func(*http.Request) (bellhop.Person, error) {
+func (s *Server) bearer(rates *rates) func(*http.Request) (bellhop.Person, error) {
 	var mu sync.Mutex
 	bad := make(map[netip.Addr]*rate.Limiter)
 	records := rate.NewLimiter(rate.Every(badTokensEvery), badRecords)
@@ -107,6 +112,9 @@ func (s *Server) bearer() func(*http.Request) (bellhop.Person, error) {
 			return bellhop.Person{}, unproven("the header Authorization: Bearer TOKEN is missing; an admin makes a token with: bellhop token create NAME")
 		}
 		p, err := s.engine.TokenPerson(r.Context(), strings.TrimSpace(text))
+		if err == nil {
+			return p, rates.take(s.engine.Identify(p).Principal())
+		}
 		if bellhop.CodeOf(err) != bellhop.NotAllowed {
 			return p, err // also when others at the same address guess
 		}
