@@ -36,6 +36,9 @@ type Task struct {
 	// Secrets are the values of what Job.Env names as secret:NAME, by name.
 	// They go nowhere but into the process's environment.
 	Secrets map[string]string
+	// Callback is the address at which progress may be posted, from wherever the
+	// work is done; "" = there is none. Whoever has it may post.
+	Callback string
 }
 
 // Sink takes what an attempt gives while it goes on. It may be used by several

@@ -44,7 +44,7 @@ func (r *rates) take(principal string) error {
 	wait := (1 - l.TokensAt(now)) * r.of.Per.Seconds() / float64(r.of.N)
 	return &web.Problem{
 		Status: http.StatusTooManyRequests, Code: bellhop.Unavailable, After: max(1, int(math.Ceil(wait))),
-		Detail: fmt.Sprintf("not accepted: %s makes more requests than the %d in %s that are taken of one principal; send it again, with the same key, after what Retry-After says", principal, r.of.N, per(r.of.Per)),
+		Detail: fmt.Sprintf("not accepted: %s makes more requests than the %d in %s that are taken; send it again, with the same key if it had one, after what Retry-After says", principal, r.of.N, per(r.of.Per)),
 	}
 }
 

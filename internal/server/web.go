@@ -14,6 +14,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/secret"
 	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/api"
+	"github.com/bellhop-io/bellhop/internal/web/callback"
 	"github.com/bellhop-io/bellhop/internal/web/webhook"
 )
 
@@ -32,6 +33,11 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 	}
 	rates := newRates(cfg.Web.Rate, s.clock)
 	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries(), rates}, Clock: s.clock, Log: s.log}))
+	posted, err := s.callbacks()
+	if err != nil {
+		return nil, err
+	}
+	w.Handle(callback.Path, posted)
 	w.Handle("/v1/", api.NewPublic(front{s}, s.bearer(rates), s.log))
 	if err := w.Start(ctx); err != nil {
 		return nil, err
