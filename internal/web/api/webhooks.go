@@ -101,6 +101,20 @@ func (h *Handler) handleWebhooks() {
 	})
 }
 
+func webhookOperations() map[string]operation {
+	return map[string]operation{
+		"GET /v1/webhooks": {about: "List the webhooks whose job one may have done", answers: ok("The webhooks.", webhookList{})},
+		"GET /v1/webhooks/{service}/{name}/deliveries": {
+			about: "List what came to a webhook, newest first", more: "The last 100, without what was posted.", answers: ok("The deliveries.", deliveryList{}),
+		},
+		"GET /v1/webhooks/{service}/{name}/deliveries/{n}": {about: "Show one delivery with what was posted", answers: ok("The delivery.", delivery{})},
+		"POST /v1/webhooks/{service}/{name}/deliveries/{n}/replay": {
+			about: "Ask again for what a webhook wants for a delivery", more: "In one's own name, with one's own rights: always a run of its own.",
+			header: []parameter{keyHeader}, answers: ok("What it came to.", answer{}),
+		},
+	}
+}
+
 func deliveryAt(r *http.Request) (service, name string, n int64, err error) {
 	return bellhop.ParseDeliveryID(r.PathValue("service") + "/" + r.PathValue("name") + "/" + r.PathValue("n"))
 }
