@@ -3,10 +3,12 @@ package webhook_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/webhook"
 )
 
@@ -84,5 +86,18 @@ func TestWhatProvesIsNotKept(t *testing.T) {
 		if hs.came[0].Header["Content-Type"] != "application/json" {
 			t.Errorf("%s keeps %v", p.Kind, hs.came[0].Header)
 		}
+	}
+}
+
+// TestAWebhookThatAsksTooOftenIsToldSo, so that its sender posts again.
+func TestAWebhookThatAsksTooOftenIsToldSo(t *testing.T) {
+	hs := &house{hooks: []bellhop.Webhook{{Service: "site", Name: "w", Proof: bellhop.Proof{Kind: bellhop.ProofBearer, Secret: "two-two-two"}}},
+		err: &web.Problem{Status: 429, Code: bellhop.Unavailable, Detail: "not accepted", After: 7}}
+	r := httptest.NewRequest("POST", "/webhooks/site", strings.NewReader("{}"))
+	r.Header.Set("Authorization", "Bearer two-two-two")
+	w := httptest.NewRecorder()
+	webhook.New(webhook.Options{House: hs, Clock: &clock{at: now}}).ServeHTTP(w, r)
+	if w.Code != 429 || w.Header().Get("Retry-After") != "7" {
+		t.Errorf("%d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
 }
