@@ -39,6 +39,9 @@ type Task struct {
 	// Traceparent, unless "", is the attempt in its trace, in the form of W3C
 	// Trace Context, for the process's environment.
 	Traceparent string
+	// Callback is the address at which progress may be posted, from wherever the
+	// work is done; "" = there is none. Whoever has it may post.
+	Callback string
 }
 
 // Sink takes what an attempt gives while it goes on. It may be used by several

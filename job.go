@@ -39,7 +39,10 @@ type Job struct {
 	Priority int `json:"priority"`
 	// Deadline is how long after its earliest start a run may begin at the
 	// latest, else it is given up and its askers are told; 0 = whenever.
-	Deadline  time.Duration `json:"deadline,omitempty"`
+	Deadline time.Duration `json:"deadline,omitempty"`
+	// Callback is how long each attempt has an address at which progress may be
+	// posted (Task.Callback); 0 = it has none.
+	Callback  time.Duration `json:"callback,omitempty"`
 	Then      []Follow      `json:"then,omitempty"`
 	OnFailure OnFailure     `json:"on_failure,omitzero"`
 	// Keep, where it is set, is kept instead of the configuration's own.

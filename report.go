@@ -19,6 +19,9 @@ const (
 	// ReportUntold tells somebody else that a report was given up: Ask.Note
 	// says whose, and why.
 	ReportUntold ReportKind = "untold"
+	// ReportProgress tells what was posted of a run that runs: Ask.Note. It is
+	// not kept for who is not there.
+	ReportProgress ReportKind = "progress"
 )
 
 // Report is what is told to an origin. The adapter renders it; the output

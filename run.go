@@ -145,7 +145,7 @@ type Ask struct {
 	Origin    Origin    `json:"origin"`
 	At        time.Time `json:"at"`
 	Withdrawn bool      `json:"withdrawn,omitempty"`
-	// Note is what somebody who did not ask is told of besides (ReportUntold).
+	// Note is what is told besides (ReportUntold, ReportProgress).
 	Note string `json:"note,omitempty"`
 }
 

@@ -326,8 +326,8 @@ type DueRequest struct {
 	For    time.Duration
 }
 
-// Outbox keeps reports until they are delivered. Rows are written by Queue and
-// Approvals.
+// Outbox keeps reports until they are delivered. Rows are written by Queue,
+// Approvals and Tell.
 type Outbox interface {
 	// Due takes up to d.N pending reports whose time has come, those that wait
 	// longest first, and says when another one is due (zero: none). A row that
@@ -340,6 +340,10 @@ type Outbox interface {
 	// Unread returns unread and pending reports of a session, or the unread
 	// ones of a principal, oldest first. Exactly one of the two is given.
 	Unread(ctx context.Context, principal, session string, n int) ([]OutboxRow, error)
+	// Tell writes a report of a kind for each of some asks, whose N is -1 in it,
+	// while the run runs under that lease; else the error is ErrLeaseLost, and
+	// nothing is written.
+	Tell(ctx context.Context, ref LeaseRef, kind ReportKind, asks []Ask, now time.Time) error
 }
 
 // Depth is how much of a store is not done yet.

@@ -43,6 +43,8 @@ func WriteOutcome(ctx context.Context, to Outlets, d Desk, r bellhop.Report, sho
 		return say(to.Notes, to.Style.DecidedText(r.Run))
 	case bellhop.ReportUntold:
 		return say(to.Failures, to.Style.untoldText(r))
+	case bellhop.ReportProgress:
+		return say(to.Notes, to.Style.progressText(r))
 	}
 	if text := to.Style.SignedText(r.Run); text != "" {
 		if err := say(to.Notes, text); err != nil {
@@ -77,7 +79,7 @@ func WriteOutcome(ctx context.Context, to Outlets, d Desk, r bellhop.Report, sho
 // for, it says which run it is of and when that ended.
 func WriteAway(ctx context.Context, to Outlets, d Desk, r bellhop.Report) error {
 	switch r.Kind {
-	case bellhop.ReportApproval, bellhop.ReportDecided, bellhop.ReportUntold:
+	case bellhop.ReportApproval, bellhop.ReportDecided, bellhop.ReportUntold, bellhop.ReportProgress:
 		return WriteOutcome(ctx, to, d, r, Shown{})
 	}
 	s := to.Style
@@ -101,6 +103,11 @@ func WriteAway(ctx context.Context, to Outlets, d Desk, r bellhop.Report) error 
 func (s Style) untoldText(r bellhop.Report) string {
 	return s.paint(red, fmt.Sprintf("%s %s %s, but %s", r.Run.ID, jobName(r.Run), stateWord(r.Run.State), Clean(r.Ask.Note))) +
 		fmt.Sprintf("\nto read its output: %slogs %s", s.Command, r.Run.ID)
+}
+
+// progressText says what was posted of a run, however many lines it has.
+func (s Style) progressText(r bellhop.Report) string {
+	return fmt.Sprintf("%s %s: %s", r.Run.ID, jobName(r.Run), CleanText(r.Ask.Note))
 }
 
 // unchanged reports whether `on: change` silences a report. What `on_failure`

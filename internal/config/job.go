@@ -29,6 +29,7 @@ func (b *builder) job(service string, e entry[jobRaw], env map[string]string, di
 		Retries:   b.retries(raw.Retries, raw.Timeout),
 		Priority:  bellhop.DefaultPriority,
 		Deadline:  b.positive("deadline", raw.Deadline, 0),
+		Callback:  b.positive("callback", raw.Callback, 0),
 		Keep:      b.keepFor(raw.Keep.Runs, raw.Keep.Output),
 		Report:    reportRule(raw),
 		MaxOutput: raw.MaxOutput.val,

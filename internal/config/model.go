@@ -99,6 +99,7 @@ type jobRaw struct {
 	Params      dict[paramRaw]     `yaml:"params" item:"parameter" doc:"What is known of parameters. One that only {name} names is a string."`
 	Timeout     span               `yaml:"timeout" doc:"When a run is stopped. Default: never."`
 	Priority    digit              `yaml:"priority" def:"5" doc:"Which of the runs that may start goes first: 0 to 9, and 9 goes first."`
+	Callback    span               `yaml:"callback" doc:"How long an address in BELLHOP_CALLBACK is good, at which progress of a run may be posted. Default: there is none."`
 	Deadline    span               `yaml:"deadline" doc:"How long after its earliest start a run may begin at the latest; else it is given up. Default: whenever."`
 	Concurrency text               `yaml:"concurrency" mode:"plain" def:"1" doc:"How many runs at a time: a number, unlimited, or a key such as deploy-{env} that takes one at a time for each of its values."`
 	Retries     retriesRaw         `yaml:"retries" doc:"Whether a failed attempt is followed by others."`

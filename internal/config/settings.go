@@ -61,6 +61,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		cfg.Catalog.Services = append(cfg.Catalog.Services, s)
 	}
 	b.webPaths(raw.Chats, cfg.Web)
+	b.callbacks(raw, cfg.Web)
 	b.slackChannels(cfg.Chats, cfg.Catalog.Services)
 	cfg.Catalog.Digest = catalogDigest(cfg.Catalog, cfg.Timezone)
 	return cfg, nil

@@ -2,7 +2,9 @@ package config
 
 import (
 	"net/netip"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -12,6 +14,8 @@ type webRaw struct {
 	Listen  text          `yaml:"listen" def:"127.0.0.1:8080" doc:"host:port to listen on: 127.0.0.1 is this machine only, 0.0.0.0 every network."`
 	TLS     tlsRaw        `yaml:"tls" doc:"The certificate to show. Default: none; put a proxy before Bellhop that has one."`
 	Proxies several[text] `yaml:"trusted_proxies" item:"proxy" doc:"Addresses of proxies, such as 10.0.0.1 or 10.0.0.0/8, whose X-Forwarded-For is believed."`
+	URL     text          `yaml:"url" doc:"The address at which Bellhop is reached from outside, such as https://bellhop.example.org: what runs are given to post to (callback)."`
+	Rate    text          `yaml:"rate" def:"10000/s" doc:"How many requests one principal may make: such as 100/s, 600/m, or unlimited. So many may come at once."`
 }
 
 type tlsRaw struct {
@@ -25,6 +29,8 @@ type Web struct {
 	Listen    string // host:port
 	Cert, Key string // "" = no TLS
 	Proxies   []netip.Prefix
+	URL       string           // at which it is reached, without a slash at its end; "" = not known
+	Rate      Rate             // of requests of one principal
 	Pos       bellhop.Position `json:"-"`
 }
 
@@ -40,6 +46,8 @@ func (b *builder) web(raw webRaw) *Web {
 	if raw.TLS.at.isSet() && (w.Cert == "" || w.Key == "") {
 		b.fault(raw.TLS.at, "tls: it takes both cert and key, each the name of a file")
 	}
+	w.URL = b.publicURL(raw.URL)
+	w.Rate = b.rate("rate", raw.Rate, defaultRate)
 	for _, p := range raw.Proxies.items {
 		prefix, err := netip.ParsePrefix(p.val)
 		if addr, other := netip.ParseAddr(p.val); other == nil {
@@ -74,5 +82,38 @@ func (b *builder) webPaths(raw dict[chatRaw], w *Web) {
 			b.fault(events.at, "events: chat %q has the path %s already; give this one another", taken[events.val], events.val)
 		}
 		taken[events.val] = e.name
+	}
+}
+
+func (b *builder) publicURL(t text) string {
+	if !t.good() {
+		return ""
+	}
+	u, err := url.Parse(t.val)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		b.fault(t.at, "url: %s is no address of a server; write one such as https://bellhop.example.org", shorten(t.val))
+		return ""
+	}
+	return strings.TrimRight(u.String(), "/")
+}
+
+// maxCallback bounds how long an address is good to which whoever has it may
+// post.
+const maxCallback = 7 * 24 * time.Hour
+
+// callbacks says which jobs want an address that can't be had.
+func (b *builder) callbacks(raw *fileRaw, w *Web) {
+	for _, s := range raw.Services.items {
+		for _, j := range s.val.Jobs.items {
+			switch c := j.val.Callback; {
+			case !c.good() || c.val == 0:
+			case c.val > maxCallback:
+				b.fault(c.at, "callback: an address is good for 7d at most; write a shorter time, such as 12h")
+			case w == nil:
+				b.fault(c.at, "callback: there is no HTTP server to post to; add `web: {listen: \"127.0.0.1:8080\", url: https://bellhop.example.org}` to the file")
+			case !raw.Web.URL.isSet():
+				b.fault(c.at, "callback: the address at which Bellhop is reached is not known; add it to web, such as url: https://bellhop.example.org")
+			}
+		}
 	}
 }

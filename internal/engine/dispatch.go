@@ -41,6 +41,7 @@ func (e *Engine) Claim(ctx context.Context, runner string, n int) ([]bellhop.Cla
 		claims = append(claims, bellhop.Claim{
 			Task: bellhop.Task{
 				Run: r.Run.ID, Lease: r.Lease, Attempt: r.Run.Attempt, Job: *job, Args: r.Run.Args, Principal: r.Principal, Secrets: secrets,
+				Callback: e.callback(r.Run.ID, r.Lease, job),
 			},
 			Lease: e.lease,
 		})

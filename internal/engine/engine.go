@@ -38,6 +38,9 @@ type Options struct {
 	// Mask hides secrets in what is told of runs and recorded of asks; nil =
 	// nothing is hidden.
 	Mask func(string) string
+	// Callback is the address at which progress of an attempt may be posted, until
+	// a time; nil = there is none.
+	Callback func(run bellhop.RunID, lease int64, until time.Time) string
 	// Jitter returns a number in [0, 1) by which pauses are spread; nil = random.
 	Jitter func() float64
 }
@@ -60,6 +63,7 @@ type Engine struct {
 	audited   bool // a trail is kept
 	vault     bellhop.Vault
 	mask      func(string) string // nil = nothing is hidden
+	address   func(run bellhop.RunID, lease int64, until time.Time) string
 	begun     atomic.Bool
 	toldHead  int64 // Seq of the last head in the log; its loop's alone
 
@@ -74,7 +78,7 @@ type Engine struct {
 	// it, and how often nobody had; the beat's alone.
 	looked    time.Time
 	clockless int
-	swept   cursors
+	swept     cursors
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -107,7 +111,7 @@ func New(o Options) *Engine {
 		store: o.Store, bus: o.Bus, clock: o.Clock, log: o.Log, lease: o.Lease,
 		server: o.Server, every: o.Sweep, rand: o.Jitter,
 		directory: o.Directory, reach: o.Reach, auditKey: o.AuditKey, audited: o.AuditKey != nil,
-		vault: o.Vault, mask: o.Mask,
+		vault: o.Vault, mask: o.Mask, address: o.Callback,
 	}
 	e.active.Store(newCatalog(&bellhop.Catalog{}))
 	return e

@@ -109,6 +109,9 @@ func (e *Engine) sweep(ctx context.Context, full bool, rest rest) error {
 	if err := s.keys(ctx); err != nil {
 		return err
 	}
+	if err := s.values(ctx); err != nil {
+		return err
+	}
 	if cat.Keep.Runs > 0 {
 		if err := s.step(ctx, func() error { return e.store.Retention.ForgetHolds(ctx, now.Add(-cat.Keep.Runs)) }); err != nil {
 			return err
@@ -238,6 +241,20 @@ func (s *sweeping) keys(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// values forgets those that have expired.
+func (s *sweeping) values(ctx context.Context) error {
+	for more := true; more; {
+		err := s.step(ctx, func() (err error) {
+			more, err = s.store.Values.ForgetValues(ctx, s.now, sweepForget)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sweeping) shrink(ctx context.Context) error {

@@ -55,3 +55,19 @@ func (e *Engine) Unproven(ctx context.Context, service string, from netip.Addr, 
 		e.log.Error("a refusal could not be recorded", "action", rec.Action, "service", rec.Service, "error", failed)
 	}
 }
+
+// TryHook says what would become of a webhook's run, without asking for it: its
+// arguments as they were checked, and what the gate says.
+func (e *Engine) TryHook(ctx context.Context, w *bellhop.Webhook, args bellhop.Args) (bellhop.Args, string, error) {
+	o, err := e.active.Load().offer(w.Service, w.Job)
+	if err != nil {
+		return nil, "", err
+	}
+	if args, err = o.job.Bind(args); err != nil {
+		return nil, "", err
+	}
+	inv := bellhop.Invocation{Action: bellhop.ActionRun, Service: w.Service, Job: w.Job, Args: args}
+	who := bellhop.Person{Identity: w.Principal()}
+	text, err := e.Explain(ctx, who, "", inv)
+	return args, text, err
+}

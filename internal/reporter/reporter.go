@@ -243,6 +243,9 @@ func (r *Reporter) drain(ctx context.Context, at bellhop.Origin) {
 		if !ok {
 			return
 		}
+		if queue[0].Kind == bellhop.ReportProgress && s.State == bellhop.ReportUnread { // it is of no use later
+			s.State, s.Error = bellhop.ReportGivenUp, "nobody was there to be told"
+		}
 		r.mu.Lock()
 		r.busy[at] = r.busy[at][1:]
 		r.mu.Unlock()
@@ -302,7 +305,7 @@ const maxWhy = 500
 // instead returns who is told that a report is given up. That it can't be said
 // is no reason to try the report for ever.
 func (r *Reporter) instead(ctx context.Context, row bellhop.OutboxRow, cause error) []bellhop.Ask {
-	if r.Instead == nil || row.Kind == bellhop.ReportUntold {
+	if r.Instead == nil || row.Kind == bellhop.ReportUntold || row.Kind == bellhop.ReportProgress {
 		return nil
 	}
 	why := cause.Error()

@@ -240,6 +240,36 @@ func TestAGoneOriginIsLeftUnread(t *testing.T) {
 	})
 }
 
+// TestProgressIsNotKeptForLater: whoever is not there is not told of it when
+// they come.
+func TestProgressIsNotKeptForLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, &destination{fail: map[bellhop.RunID][]error{1: {bellhop.ErrGone}}})
+		defer f.stop()
+		now := time.Now()
+		origin := bellhop.Origin{Source: "chat", Channel: "a", Session: "sa"}
+		job := bellhop.Job{Service: "s", Name: "j", Executor: "test", Spec: json.RawMessage(`{}`)}
+		_, err := f.store.Queue.Submit(t.Context(), []bellhop.Submission{{Now: now, Ask: bellhop.Ask{Principal: "alice", Key: "k", Origin: origin, At: now},
+			Run: bellhop.RunSpec{Service: "s", Job: "j", Digest: job.Digest(), Start: now, ConcurrencyKey: "s/j"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs, _, err := f.store.Queue.Claim(t.Context(), bellhop.ClaimRequest{Runner: "r", N: 1, Now: now, Lease: time.Minute})
+		if err != nil || len(runs) != 1 {
+			t.Fatal(runs, err)
+		}
+		ref := bellhop.LeaseRef{Run: runs[0].Run.ID, Lease: runs[0].Lease}
+		if err := f.store.Outbox.Tell(t.Context(), ref, bellhop.ReportProgress, []bellhop.Ask{{Principal: "alice", Origin: origin, At: now, Note: "half"}}, now); err != nil {
+			t.Fatal(err)
+		}
+		f.bus.Publish(bellhop.TopicOutbox)
+		time.Sleep(time.Minute)
+		if n := f.unread("sa"); n != 0 {
+			t.Errorf("%d are unread", n)
+		}
+	})
+}
+
 func TestGivesUpVisibly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fail []error

@@ -69,6 +69,10 @@ func (*memory) Unread(context.Context, string, string, int) ([]bellhop.OutboxRow
 	return nil, nil
 }
 
+func (*memory) Tell(context.Context, bellhop.LeaseRef, bellhop.ReportKind, []bellhop.Ask, time.Time) error {
+	return nil
+}
+
 func (m *memory) states() map[bellhop.ReportState]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

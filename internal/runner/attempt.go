@@ -54,6 +54,9 @@ func (r *Runner) begin(c bellhop.Claim, until time.Time) {
 	a := &attempt{task: c.Task, lease: c.Lease, until: until, done: make(chan struct{})}
 	a.ctx, a.stop = context.WithCancelCause(context.Background())
 	hidden := slices.Collect(maps.Values(c.Task.Secrets))
+	if c.Task.Callback != "" { // who has it may post
+		hidden = append(hidden, c.Task.Callback)
+	}
 	if r.Hidden != nil {
 		hidden = append(hidden, r.Hidden()...)
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"os"
+
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/config"
 	"github.com/bellhop-io/bellhop/internal/engine"
@@ -17,9 +19,23 @@ type Loaded struct {
 
 // Load reads and checks a configuration file, its jobs' scripts and its
 // commands' patterns included. With any fault there is no Loaded.
-func Load(path string) (*Loaded, []bellhop.Fault, error) {
+func Load(path string) (*Loaded, []bellhop.Fault, error) { return load(path, nil) }
+
+// LoadToTry is Load where variables that are not set stand for their names:
+// to try out what takes no secret.
+func LoadToTry(path string) (*Loaded, []bellhop.Fault, error) {
+	return load(path, func(name string) (string, bool) {
+		if v, ok := os.LookupEnv(name); ok {
+			return v, true
+		}
+		return "not set: " + name, true
+	})
+}
+
+func load(path string, getenv func(string) (string, bool)) (*Loaded, []bellhop.Fault, error) {
 	var table *router.Router
 	cfg, faults, err := config.Load(path, config.Options{
+		Getenv:    getenv,
 		Compilers: map[string]bellhop.Compiler{"shell": shell.Compiler{}},
 		Commands: func(cat *bellhop.Catalog) (faults []bellhop.Fault) {
 			table, faults = router.New(cat)

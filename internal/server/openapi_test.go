@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -145,6 +146,8 @@ services:
       - {command: "say [who]", job: hello, aliases: ["greet [who]"]}
     schedules:
       - {cron: "0 9 * * *", job: hello, name: morning}
+    webhooks:
+      - {name: posted, bearer: {secret: s3cret-s3cret}, job: hello, args: {who: "{event.who}"}}
 `, addr))
 	client := &api.Client{Socket: s.Socket(), Source: "ask", Session: api.NewKey()}
 	t.Cleanup(client.Close)
@@ -185,6 +188,22 @@ services:
 	d.answers("POST /v1/resume", "/v1/resume", `{"service": "site", "job": "fail"}`)
 	d.answers("GET /v1/services", "/v1/services", "")
 	d.answers("GET /v1/schedules", "/v1/schedules", "")
+	d.answers("GET /v1/webhooks", "/v1/webhooks", "")
+	for _, body := range []string{`{"who": "one"}`, `{"whom": "two"}`} {
+		posted(t, "http://"+addr+"/webhooks/site/posted", "s3cret-s3cret", body)
+	}
+	const came = "/v1/webhooks/site/posted/deliveries"
+	for deadline := time.Now().Add(30 * time.Second); ; { // they are written after the answer
+		list := d.answers("GET /v1/webhooks/{service}/{name}/deliveries", came, "")["deliveries"].([]any)
+		if len(list) == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(list)
+		}
+	}
+	d.answers("GET /v1/webhooks/{service}/{name}/deliveries/{n}", came+"/1", "")
+	d.answers("POST /v1/webhooks/{service}/{name}/deliveries/{n}/replay", came+"/1/replay", "")
 	d.answers("GET /v1/why", "/v1/why?text=site+say+hello", "")
 	d.answers("GET /v1/version", "/v1/version", "")
 	d.answers("GET /v1/openapi.json", "/v1/openapi.json", "")
@@ -199,4 +218,19 @@ services:
 			t.Errorf("no request of this test is answered as in %q", answer)
 		}
 	}
+}
+
+// posted posts an event to a webhook that wants a token.
+func posted(t *testing.T, url, token, body string) {
+	t.Helper()
+	r, err := http.NewRequest("POST", url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
 }

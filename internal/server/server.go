@@ -127,8 +127,12 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := ex.Recover(ctx); err != nil { // before any of its runs is taken over
 		return nil, bellhop.Errorf(bellhop.Unavailable, "what the last server left can't be ended, so runs could run twice at a time: %w", err)
 	}
+	address, err := s.callbackAddress(cfg)
+	if err != nil {
+		return nil, err
+	}
 	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease, Server: s.name, Directory: s, Reach: reach(cfg),
-		AuditKey: s.seals.audit, Vault: s.runVault(), Mask: s.seals.hidden.Text})
+		AuditKey: s.seals.audit, Vault: s.runVault(), Mask: s.seals.hidden.Text, Callback: address})
 	if s.opt.Solo {
 		s.engine.ServeOnlyOwn()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/secret"
 	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/api"
+	"github.com/bellhop-io/bellhop/internal/web/callback"
 	"github.com/bellhop-io/bellhop/internal/web/webhook"
 )
 
@@ -30,8 +31,14 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 			w.Handle(c.Slack.Events, own.Handler())
 		}
 	}
-	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s}, Clock: s.clock, Log: s.log}))
-	who := s.bearer()
+	rates := newRates(cfg.Web.Rate, s.clock)
+	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries(), rates}, Clock: s.clock, Log: s.log}))
+	posted, err := s.callbacks()
+	if err != nil {
+		return nil, err
+	}
+	w.Handle(callback.Path, posted)
+	who := s.bearer(rates)
 	w.Handle("/v1/", s.tracedRequests(api.NewPublic(front{s}, who, s.log)))
 	w.Handle("GET /metrics", s.serveMetrics(who))
 	if err := w.Start(ctx); err != nil {
@@ -46,7 +53,11 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 }
 
 // hooks is Bellhop for webhooks (webhook.House).
-type hooks struct{ s *Server }
+type hooks struct {
+	s     *Server
+	came  *deliveries
+	rates *rates
+}
 
 func (h hooks) Webhooks(service string) []bellhop.Webhook { return h.s.engine.Webhooks(service) }
 
@@ -58,6 +69,9 @@ func (h hooks) Reveal(ctx context.Context, value string) (string, error) {
 }
 
 func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error) {
+	if err := h.rates.take(w.Principal()); err != nil {
+		return 0, err
+	}
 	if err := h.s.open(ctx); err != nil {
 		return 0, err
 	}
@@ -67,6 +81,8 @@ func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args be
 func (h hooks) Unproven(ctx context.Context, service string, from netip.Addr, times int, err error) {
 	h.s.engine.Unproven(ctx, service, from, times, err)
 }
+
+func (h hooks) Delivered(d []bellhop.Delivery) { h.came.add(d) }
 
 // What an address may try of tokens that are none, before it is told to wait,
 // and how many the trail has of all addresses at once.
@@ -80,7 +96,7 @@ const (
 // bearer tells who shows a token. How many that are none an address may show is
 // bounded, and how many of those the trail has, from wherever they come: it is
 // kept for good. One that is valid is always good, since nobody can guess it.
-func (s *Server) bearer() func(*http.Request) (bellhop.Person, error) {
+func (s *Server) bearer(rates *rates) func(*http.Request) (bellhop.Person, error) {
 	var mu sync.Mutex
 	bad := make(map[netip.Addr]*rate.Limiter)
 	records := rate.NewLimiter(rate.Every(badTokensEvery), badRecords)
@@ -104,6 +120,9 @@ func (s *Server) bearer() func(*http.Request) (bellhop.Person, error) {
 			return bellhop.Person{}, unproven("the header Authorization: Bearer TOKEN is missing; an admin makes a token with: bellhop token create NAME")
 		}
 		p, err := s.engine.TokenPerson(r.Context(), strings.TrimSpace(text))
+		if err == nil {
+			return p, rates.take(s.engine.Identify(p).Principal())
+		}
 		if bellhop.CodeOf(err) != bellhop.NotAllowed {
 			return p, err // also when others at the same address guess
 		}

@@ -10,7 +10,7 @@ import (
 // limit returns a listener that cuts off connections beyond so many, of all
 // and of one address.
 // An address that is spared may have all.
-func limit(ln net.Listener, all, each int, spare func(netip.Addr) bool) *limited {
+func limit(ln net.Listener, all, each int, stall time.Duration, spare func(netip.Addr) bool) *limited {
 	return &limited{Listener: ln, all: all, each: each, spare: spare, stall: stall, open: make(map[netip.Addr]int)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -15,6 +16,7 @@ type Problem struct {
 	Status int          `json:"status"`
 	Detail string       `json:"detail"`
 	Code   bellhop.Code `json:"code"`
+	After  int          `json:"-"` // seconds, in Retry-After; 0 = 1 where there is such a header
 }
 
 // Error returns the detail.
@@ -56,7 +58,11 @@ const comeBack = "1"
 func Fail(w http.ResponseWriter, err error) {
 	p := ProblemOf(err)
 	h := w.Header()
-	if p.Code == bellhop.Unavailable && h.Get("Retry-After") == "" {
+	switch {
+	case h.Get("Retry-After") != "":
+	case p.After > 0:
+		h.Set("Retry-After", strconv.Itoa(p.After))
+	case p.Code == bellhop.Unavailable || p.Status == http.StatusTooManyRequests:
 		h.Set("Retry-After", comeBack)
 	}
 	if p.Status == http.StatusUnauthorized {

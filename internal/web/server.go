@@ -46,6 +46,7 @@ type Limits struct {
 	Body        int64         // bytes; 2 MiB
 	Read        time.Duration // for a request with its body; 20 s
 	Idle        time.Duration // between requests; 2 min
+	Stall       time.Duration // for each piece of an answer to be read; 30 s
 	Connections int           // at a time; 2,000
 	PerAddress  int           // of them from one address; 200
 }
@@ -55,6 +56,7 @@ func (l *Limits) fill() {
 	set(&l.Body, 2<<20)
 	set(&l.Read, 20*time.Second)
 	set(&l.Idle, 2*time.Minute)
+	set(&l.Stall, stall)
 	set(&l.Connections, 2000)
 	set(&l.PerAddress, 200)
 }
@@ -87,7 +89,7 @@ func New(o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opt: o, mux: http.NewServeMux()}
-	s.large = limit(nil, large, largeEach, func(netip.Addr) bool { return false })
+	s.large = limit(nil, large, largeEach, 0, func(netip.Addr) bool { return false })
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
 	})
@@ -111,7 +113,7 @@ func (s *Server) Start(context.Context) error {
 	if err != nil {
 		return bellhop.Errorf(bellhop.Unavailable, "web: %s can't be listened on: %w; free the port, or give web.listen another one", s.opt.Listen, err)
 	}
-	s.ln = limit(ln, l.Connections, l.PerAddress, s.trusted)
+	s.ln = limit(ln, l.Connections, l.PerAddress, l.Stall, s.trusted)
 	if s.opt.Cert != "" {
 		keys := &keyPair{cert: s.opt.Cert, key: s.opt.Key, log: s.opt.Log, now: s.opt.Clock.Now}
 		if err := keys.load(); err != nil {

@@ -170,7 +170,7 @@ func (c *Chat) deliverText(ctx context.Context, at spot, r bellhop.Report, butto
 	if err != nil || text == "" {
 		return "", err
 	}
-	if r.Ask.N < 0 {
+	if r.Ask.N < 0 && r.Kind != bellhop.ReportProgress { // which those are told who asked
 		text += c.askedAt(ctx, r)
 	}
 	return c.tell(ctx, at, words{text: text, buttons: buttons, kind: kindReport, ref: reportRef(r)})

@@ -59,6 +59,9 @@ func (a *attempt) environ(args []string, bin string) environ {
 	// The mark stands first: it is what processes are found by.
 	list := append(a.mark.Environ(),
 		"BELLHOP_SERVICE="+job.Service, "BELLHOP_JOB="+job.Name, "BELLHOP_PRINCIPAL="+a.task.Principal)
+	if a.task.Callback != "" {
+		list = append(list, "BELLHOP_CALLBACK="+a.task.Callback)
+	}
 	list = append(list, args...)
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, name+"="+env[name])

@@ -83,6 +83,7 @@ func TestEnvironmentIsBuilt(t *testing.T) {
 	job.Env = map[string]string{"LANG": "C", "EXTRA": "a b\nc", "BELLHOP_STORE": "theirs", "BELLHOP_NEW": "x"}
 	task := taskOf(job, "name", "Bob", "big", "B", "in", "I")
 	task.Args["words"] = bellhop.List("a", "b c")
+	task.Callback = "https://bellhop.example.org/callback/x"
 	sink := executortest.NewSink()
 	if out := h.Execute(t.Context(), task, sink); out.End != bellhop.EndSucceeded {
 		t.Fatalf("ended %s: %s", out.End, out.Error)
@@ -103,7 +104,7 @@ func TestEnvironmentIsBuilt(t *testing.T) {
 		"PATH": os.Getenv("PATH"), "TZ": "Europe/London", "LANG": "C", "EXTRA": "a b\nc",
 		"PYTHONPATH": filepath.Join(h.home, "workspace"), "WRITEABLE_DIR": filepath.Join(h.home, "writeable", "example"),
 		"BELLHOP_STORE": h.store, "BELLHOP_INSTANCE": "one", "BELLHOP_RUN": "000001", "BELLHOP_LEASE": "7",
-		"BELLHOP_SERVICE": "example", "BELLHOP_JOB": "job", "BELLHOP_PRINCIPAL": "alice",
+		"BELLHOP_SERVICE": "example", "BELLHOP_JOB": "job", "BELLHOP_PRINCIPAL": "alice", "BELLHOP_CALLBACK": "https://bellhop.example.org/callback/x",
 		"BELLHOP_ARG_name": "Bob", "BELLHOP_ARG_words": `["a","b c"]`,
 	}
 	if home, ok := os.LookupEnv("HOME"); ok {

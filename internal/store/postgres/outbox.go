@@ -159,3 +159,37 @@ func (t *tx) tellUntold(s *bellhop.Settlement) {
 	}
 	t.do(sqlTellUntold, s.ID, numberOf(kinds(), bellhop.ReportUntold), micros(s.Now), principals, sessions, servers, rests)
 }
+
+// Tell writes reports of a run that runs.
+func (d *db) Tell(ctx context.Context, ref bellhop.LeaseRef, kind bellhop.ReportKind, asks []bellhop.Ask, now time.Time) error {
+	if numberOf(kinds(), kind) < 0 {
+		return bellhop.Errorf(bellhop.Internal, "there is no report of kind %q", kind)
+	}
+	n := len(asks)
+	ids, attempts, of, nows := make([]int64, n), make([]int32, n), make([]int16, n), make([]int64, n)
+	principals, sessions, servers, rests := make([]string, n), make([]*string, n), make([]*string, n), make([][]byte, n)
+	for i := range asks {
+		a := packNewAsk(&asks[i])
+		ids[i], attempts[i], of[i], nows[i] = int64(ref.Run), int32(ref.Lease), numberOf(kinds(), kind), micros(now)
+		principals[i], sessions[i], servers[i], rests[i] = a.principal, a.session, a.server, a.rest
+	}
+	lost := false
+	err := d.write(ctx, "telling of a run", func(t *tx) error {
+		lost = true
+		t.each(sqlHolds, func(r pgx.Rows) error {
+			var id, lease int64
+			err := r.Scan(&id, &lease)
+			lost = lost && lease != ref.Lease
+			return err
+		}, []int64{int64(ref.Run)})
+		if err := t.flush(); err != nil || lost {
+			return err
+		}
+		t.do(sqlInsertNotes, ids, attempts, of, nows, principals, sessions, servers, rests)
+		return nil
+	})
+	if err == nil && lost {
+		err = bellhop.ErrLeaseLost
+	}
+	return err
+}

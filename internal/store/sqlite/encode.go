@@ -28,7 +28,7 @@ func ends() []bellhop.End {
 }
 
 func kinds() []bellhop.ReportKind {
-	return []bellhop.ReportKind{"", bellhop.ReportRetried, bellhop.ReportOutcome, bellhop.ReportApproval, bellhop.ReportDecided, bellhop.ReportUntold}
+	return []bellhop.ReportKind{"", bellhop.ReportRetried, bellhop.ReportOutcome, bellhop.ReportApproval, bellhop.ReportDecided, bellhop.ReportUntold, bellhop.ReportProgress}
 }
 
 func reportStates() []bellhop.ReportState {

@@ -9,9 +9,14 @@ import (
 )
 
 // reportBits are the bits of a report's id that count the reports of its run;
-// the others are the run's. So all reports of a run lie together.
-// With maxAsks asks there is room for more than 1,600 reports to each.
-const reportBits = 24
+// the others are the run's. So all reports of a run lie together. Those of Tell
+// count from postedReport on, so that a run that was claimed once is known to
+// have no others. With maxAsks asks there is room for more than 800 reports to
+// each, of either.
+const (
+	reportBits   = 24
+	postedReport = 1 << (reportBits - 1)
+)
 
 const (
 	// The ask is in the run's record, beside it, or here; all by PRIMARY KEY.
@@ -44,7 +49,7 @@ type telling struct {
 func (t *tx) tell(e *entry, kind bellhop.ReportKind, others telling, now int64, first bool) error {
 	id := e.id << reportBits
 	if !first || e.approved {
-		last, err := t.number(sqlLastReport, id, id|(1<<reportBits-1))
+		last, err := t.number(sqlLastReport, id, id|(postedReport-1))
 		if err != nil {
 			return err
 		}
@@ -84,7 +89,7 @@ func (t *tx) tellUntold(s *bellhop.Settlement) error {
 		return nil
 	}
 	run := s.ID >> reportBits
-	last, err := t.number(sqlLastReport, run<<reportBits, s.ID|(1<<reportBits-1))
+	last, err := t.number(sqlLastReport, run<<reportBits, run<<reportBits|(postedReport-1))
 	if err != nil {
 		return err
 	}
@@ -92,6 +97,7 @@ func (t *tx) tellUntold(s *bellhop.Settlement) error {
 	if err != nil {
 		return err
 	}
+	last = max(last, run<<reportBits-1) // when only those of Tell are there
 	for i, a := range s.Tell {
 		a.N, a.Withdrawn, a.At = -1, false, timeOf(micros(a.At))
 		row := bellhop.OutboxRow{ID: last + 1 + int64(i), Run: bellhop.RunID(run), Attempt: int(attempt), Kind: bellhop.ReportUntold, Created: timeOf(micros(s.Now)), Ask: a}
@@ -100,6 +106,44 @@ func (t *tx) tellUntold(s *bellhop.Settlement) error {
 		}
 	}
 	return nil
+}
+
+// Tell writes reports of a run that runs.
+func (d *db) Tell(ctx context.Context, ref bellhop.LeaseRef, kind bellhop.ReportKind, asks []bellhop.Ask, now time.Time) error {
+	if numberOf(kinds(), kind) < 0 {
+		return bellhop.Errorf(bellhop.Internal, "there is no report of kind %q", kind)
+	}
+	var refused error
+	err := d.do(ctx, func(t *tx) error {
+		refused = nil
+		e := t.holding(ref)
+		if e == nil {
+			refused = bellhop.ErrLeaseLost
+			return nil
+		}
+		first := e.id<<reportBits | postedReport
+		last, err := t.number(sqlLastReport, first, first|(postedReport-1))
+		if err != nil {
+			return err
+		}
+		id := max(first, last+1)
+		if id+int64(len(asks)) > first+postedReport {
+			refused = bellhop.Errorf(bellhop.Conflict, "%s has told as much as a run may", ref.Run)
+			return nil
+		}
+		for i, a := range asks {
+			a.N, a.Withdrawn, a.At = -1, false, timeOf(micros(a.At))
+			row := bellhop.OutboxRow{ID: id + int64(i), Run: ref.Run, Attempt: int(e.lease), Kind: kind, Created: timeOf(micros(now)), Ask: a}
+			if err := t.insertReport(row, packAsk(&a), micros(now)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = refused
+	}
+	return err
 }
 
 // reported returns the asks of a run that are not withdrawn.

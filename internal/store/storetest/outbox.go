@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,6 +108,70 @@ func outboxTests() map[string]func(*fixture) {
 				{Kind: bellhop.ReportUntold, Run: row.Run, Attempt: row.Attempt, Ask: tell[0], Created: f.now()},
 				{Kind: bellhop.ReportUntold, Run: row.Run, Attempt: row.Attempt, Ask: tell[1], Created: f.now()},
 			})
+		},
+		"Outbox/WhatIsToldOfARunThatRuns": func(f *fixture) {
+			sub := f.submit()
+			c := f.claimOne()
+			said := func(who, note string) bellhop.Ask {
+				return bellhop.Ask{N: -1, Principal: who, Identity: "chat:" + who, At: f.now(), Origin: bellhop.Origin{Source: "chat", Channel: "C9", Session: "s"}, Note: note}
+			}
+			half := []bellhop.Ask{said("carol", "half ☂"), said("dave", "half ☂")}
+			f.must(f.s.Outbox.Tell(f.ctx, ref(c), bellhop.ReportProgress, half, f.now()))
+			last := []bellhop.Ask{said("carol", "all")}
+			last[0].N = 3
+			f.must(f.s.Outbox.Tell(f.ctx, ref(c), bellhop.ReportProgress, last, f.now()))
+			f.must(f.s.Outbox.Tell(f.ctx, ref(c), bellhop.ReportProgress, nil, f.now()))
+			wrong := ref(c)
+			wrong.Lease++
+			if err := f.s.Outbox.Tell(f.ctx, wrong, bellhop.ReportProgress, half, f.now()); !errors.Is(err, bellhop.ErrLeaseLost) {
+				f.Errorf("under another lease: %v", err)
+			}
+			f.reopen()
+			rows := f.due()
+			ids := map[int64]bool{}
+			for i := range rows {
+				ids[rows[i].ID] = true
+				rows[i].ID = 0
+			}
+			last[0].N = -1
+			row := func(a bellhop.Ask) bellhop.OutboxRow {
+				return bellhop.OutboxRow{Kind: bellhop.ReportProgress, Run: sub.Run, Attempt: 1, Ask: a, Created: f.now()}
+			}
+			f.same("told", rows, []bellhop.OutboxRow{row(half[0]), row(half[1]), row(last[0])})
+			f.same("ids", len(ids), 3)
+			for id := range ids {
+				f.settle(bellhop.Settlement{ID: id, State: bellhop.ReportGivenUp, Tell: []bellhop.Ask{{N: -1, Principal: "dave", At: f.now()}}})
+			}
+			f.same("told of those", f.reported(), []string{"dave untold 1 #1", "dave untold 1 #1", "dave untold 1 #1"})
+		},
+		"Outbox/WhatIsToldIsInNobodysWay": func(f *fixture) { // of the reports that follow
+			f.submit()
+			c := f.claimOne()
+			tell := func(ref bellhop.LeaseRef) error {
+				return f.s.Outbox.Tell(f.ctx, ref, bellhop.ReportProgress, []bellhop.Ask{{N: -1, Principal: "carol", At: f.now(), Note: "x"}}, f.now())
+			}
+			f.must(tell(ref(c)))
+			again := f.again(ref(c), bellhop.EndFailed, 0)
+			again.Report = bellhop.ReportRetried
+			f.finish(again)
+			if err := tell(ref(c)); !errors.Is(err, bellhop.ErrLeaseLost) {
+				f.Errorf("while it waits: %v", err)
+			}
+			c = f.claimOne()
+			f.must(tell(ref(c)))
+			f.finish(f.ending(ref(c)))
+			if err := tell(ref(c)); !errors.Is(err, bellhop.ErrLeaseLost) {
+				f.Errorf("of a run that has ended: %v", err)
+			}
+			for _, r := range f.due() {
+				if r.Kind == bellhop.ReportProgress {
+					f.settle(bellhop.Settlement{ID: r.ID, State: bellhop.ReportGivenUp, Tell: []bellhop.Ask{{N: -1, Principal: "dave", At: f.now()}}})
+				}
+			}
+			f.same("told", f.reported(), []string{"alice retried 1 #1", "alice outcome 1 #2", "dave untold 1 #1", "dave untold 1 #2"})
+			f.submit()
+			f.finish(f.ending(ref(f.claimOne())))
+			f.same("told", len(f.due()), 5)
 		},
 		"Outbox/ATakenRowIsNotGivenAgainForAWhile": func(f *fixture) {
 			f.must(f.s.Cluster.Beat(f.ctx, "one", time.Hour))

@@ -45,6 +45,7 @@ type Look interface {
 	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
 	// Watch calls fn for each run that changes, and with nil from time to time.
 	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error
+	Webhooks
 }
 
 // Admin is what only who runs the server may have done.
@@ -139,6 +140,7 @@ func newHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("GET /v1/version", h.version)
 	h.handle("POST /v1/reload", h.reload)
 	h.handleTokens()
+	h.handleWebhooks()
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, bellhop.Errorf(bellhop.NotFound, "there is nothing at %s %.80q", r.Method, r.URL.Path))
 	})

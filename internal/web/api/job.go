@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web"
 )
 
 // What a caller that waits for a result gets at most.
@@ -62,6 +63,9 @@ func (h *Handler) askJob(w http.ResponseWriter, r *http.Request, c caller) error
 		return err
 	}
 	got, ended, err := h.result(r.Context(), c, a.Accepted.Run, wait)
+	if bellhop.CodeOf(err) == bellhop.NotFound && a.Accepted.How == bellhop.Repeated { // keys are kept for longer than some runs
+		return &web.Problem{Status: http.StatusGone, Code: bellhop.NotFound, Detail: "this was asked for before under the same key: it was run " + a.Accepted.Run.String() + ", and is not kept any more; nothing was done again"}
+	}
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@ package webhook
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -29,6 +27,9 @@ type House interface {
 	Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error)
 	// Unproven records that a request was refused, once for so many.
 	Unproven(ctx context.Context, service string, from netip.Addr, times int, err error)
+	// Delivered is told of what came and was proven, once for each webhook, when
+	// it is answered. It does not block.
+	Delivered(d []bellhop.Delivery)
 }
 
 // Options are what a Handler is made of.
@@ -144,8 +145,15 @@ func (h *Handler) proven(ctx context.Context, hooks []bellhop.Webhook, req *Requ
 // take asks for what the webhooks of a proven event want, and answers when it
 // is written down.
 func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.Webhook, req *Request) {
+	var came []bellhop.Delivery
+	defer func() { h.opt.House.Delivered(came) }()
 	event, err := payload.Read(req.Header.Get("Content-Type"), req.Body)
 	if err != nil {
+		for i := range hooks {
+			d := delivery(&hooks[i], req, event)
+			d.Error = err.Error()
+			came = append(came, d)
+		}
 		web.Fail(w, err)
 		return
 	}
@@ -153,8 +161,10 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.W
 	ignored := "no webhook is for this event"
 	for i := range hooks {
 		b := &hooks[i]
-		if why := unwanted(b, req.Header, event); why != "" {
-			ignored = why
+		d := delivery(b, req, event)
+		if why := Unwanted(b, req.Header, event); why != "" {
+			ignored, d.Ignored = why, why
+			came = append(came, d)
 			continue
 		}
 		a := asked{Webhook: b.Name}
@@ -162,6 +172,10 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.W
 		if err == nil {
 			a.Run, err = h.opt.House.Hook(r.Context(), b, keyOf(b, req), args)
 		}
+		if d.Run = a.Run; err != nil {
+			d.Error = err.Error()
+		}
+		came = append(came, d)
 		switch bellhop.CodeOf(err) {
 		case "":
 		case bellhop.Unavailable, bellhop.Internal: // nothing is lost: it is posted again
@@ -184,55 +198,6 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.W
 	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string][]asked{"runs": runs})
-}
-
-// unwanted says why an event is not for a webhook; "" = it is.
-func unwanted(b *bellhop.Webhook, h http.Header, p payload.Payload) string {
-	event, repo := "", ""
-	switch b.Proof.Kind {
-	case bellhop.ProofGitHub:
-		event = h.Get("X-GitHub-Event")
-		if event == "ping" {
-			return "ping"
-		}
-		v, _ := p.At("repository.full_name")
-		repo = payload.Word(v)
-	case bellhop.ProofGitLab:
-		event = h.Get("X-Gitlab-Event")
-		v, _ := p.At("project.path_with_namespace")
-		repo = payload.Word(v)
-	case bellhop.ProofStripe:
-		v, _ := p.At("type")
-		event = payload.Word(v)
-	}
-	switch {
-	case len(b.Events) > 0 && !slices.Contains(b.Events, event):
-		return "event " + payload.Cut(event) + " is not wanted"
-	case b.Repo != "" && b.Repo != repo:
-		return "repository " + payload.Cut(repo) + " is not wanted"
-	}
-	return p.Meets(b.When)
-}
-
-// keyOf is the same for the same event, however often it is posted: the id of
-// the delivery where the sender has one, else the body.
-func keyOf(b *bellhop.Webhook, r *Request) string {
-	header := b.Proof.ID
-	switch b.Proof.Kind {
-	case bellhop.ProofGitHub:
-		header = "X-GitHub-Delivery"
-	case bellhop.ProofGitLab:
-		header = "X-Gitlab-Event-UUID"
-	}
-	id := ""
-	if header != "" {
-		id = r.Header.Get(header)
-	}
-	if id == "" || len(id) > maxID {
-		sum := sha256.Sum256(append([]byte(id), r.Body...))
-		id = hex.EncodeToString(sum[:])
-	}
-	return b.Principal() + "/" + id
 }
 
 // tooMany reports whether an address has shown so much that was not proven that

@@ -126,7 +126,14 @@ type house struct {
 	hooks    []bellhop.Webhook
 	asked    []string
 	unproven []string
+	came     []bellhop.Delivery
 	err      error
+}
+
+func (h *house) Delivered(d []bellhop.Delivery) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.came = append(h.came, d...)
 }
 
 func (h *house) Webhooks(service string) []bellhop.Webhook {
