@@ -107,9 +107,9 @@ func (m *Message) Size() int64 {
 
 // Subscription is one connection to a broker that takes messages of one
 // stream or queue. It ends with its connection: there is no reconnecting in
-// it, whoever has it makes another. After any error that is not of its
-// context it is to be closed, and what it delivered and was not settled is
-// delivered again, to this server or another. One goroutine calls it.
+// it, whoever has it makes another. After any error it is to be closed, and
+// what it delivered and was not settled is delivered again, to this server or
+// another. One goroutine calls it.
 //
 // Every message that Receive returns is settled by Ack or DeadLetter, or given
 // back by Close. Settling may be lost with the connection: then the message
