@@ -45,7 +45,7 @@ type subscription struct {
 	// batch is what is asked for and may still come: as many as there is room
 	// for, so that no more are held than may be.
 	batch jetstream.MessageBatch
-	end   context.CancelFunc // of batch; nil = there was none
+	end   context.CancelFunc     // of batch; nil = there was none
 	held  map[jetstream.Msg]bool // that are not settled
 	close sync.Once
 }
