@@ -43,6 +43,8 @@ type Options struct {
 	Clock     bellhop.Clock  // nil = the machine's
 	Log       *slog.Logger   // nil = discarded
 	Random    func() float64 // 0 to 1, for pauses; nil = by chance
+	// Longest is how long a pause becomes; 0 = 30 s.
+	Longest time.Duration
 }
 
 // Consumer takes the messages of one broker. It connects again, for ever, when
@@ -68,6 +70,9 @@ func New(o Options) *Consumer {
 	}
 	if o.Random == nil {
 		o.Random = rand.Float64
+	}
+	if o.Longest <= 0 {
+		o.Longest = longestPause
 	}
 	o.Log = o.Log.With("broker", o.Broker.Principal(), "address", o.Broker.Address)
 	return &Consumer{opt: o, fault: bellhop.Errorf(bellhop.Unavailable, "not connected yet")}
@@ -126,7 +131,7 @@ func (c *Consumer) run(ctx context.Context) {
 			attempt = 0
 		}
 		c.ill(slog.LevelWarn, bellhop.Errorf(bellhop.Unavailable, "%w; it is tried again", err))
-		if c.pause(ctx, Pause(attempt, c.opt.Random())) != nil {
+		if c.pause(ctx, c.after(attempt)) != nil {
 			return
 		}
 	}
@@ -151,6 +156,10 @@ func (c *Consumer) session(ctx context.Context) (worked bool, err error) {
 		}
 		worked = true
 	}
+}
+
+func (c *Consumer) after(failures int) time.Duration {
+	return min(Pause(failures, c.opt.Random()), c.opt.Longest)
 }
 
 // Pause is how long to wait after so many failures in a row, 0 being the first:

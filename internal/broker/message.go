@@ -128,7 +128,7 @@ func (c *Consumer) take(ctx context.Context, sub bellhop.Subscription, ms []bell
 		}
 		away = true
 		c.ill(slog.LevelWarn, bellhop.Errorf(bellhop.Unavailable, "what messages ask for can't be written down, so they are held: %w", later))
-		if err := c.hold(ctx, sub, ms, Pause(failures, c.opt.Random())); err != nil {
+		if err := c.hold(ctx, sub, ms, c.after(failures)); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,8 @@ const (
 	// alive is how often both sides say that they are there; a server that has
 	// been silent for twice that is gone.
 	alive = 10 * time.Second
+	// gather is how long is waited for more messages when there is one.
+	gather = time.Millisecond
 )
 
 // New returns what connects to a RabbitMQ server.
@@ -140,6 +142,9 @@ func (s *subscription) Receive(ctx context.Context, max int) ([]bellhop.Message,
 		}
 		ms = append(ms, s.message(&d))
 	}
+	// What has come is handed over one by one, so that it takes a moment.
+	enough := time.NewTimer(gather)
+	defer enough.Stop()
 	for len(ms) < max {
 		select {
 		case d, ok := <-s.deliveries:
@@ -147,7 +152,7 @@ func (s *subscription) Receive(ctx context.Context, max int) ([]bellhop.Message,
 				return ms, nil // settling them tells
 			}
 			ms = append(ms, s.message(&d))
-		default:
+		case <-enough.C:
 			return ms, nil
 		}
 	}

@@ -118,7 +118,9 @@ func launch(t *testing.T, more string) (*brokertest.Server, *peer, string) {
 }
 
 func TestAMQP(t *testing.T) {
-	server, p, addr := launch(t, "")
+	certs, port := brokertest.Folder(t), brokertest.FreePort(t)
+	brokertest.Certificate(t, certs)
+	server, p, addr := launch(t, fmt.Sprintf("listeners.ssl.1 = 127.0.0.1:%d\nssl_options.cacertfile = %[2]s/ca.pem\nssl_options.certfile = %[2]s/cert.pem\nssl_options.keyfile = %[2]s/key.pem\n", port, certs))
 	declare := func(t testing.TB, queue string, args client.Table) {
 		t.Helper()
 		ch, err := p.channel()
@@ -211,6 +213,11 @@ func TestAMQP(t *testing.T) {
 				t.Fatal("it did not come to the dead letter exchange")
 			}
 		}
+	})
+	t.Run("TLS", func(t *testing.T) {
+		b := rig.Broker
+		b.URL, b.User, b.Password, b.From = fmt.Sprintf("amqps://127.0.0.1:%d", port), "bellhop", "hunter2hunter2", "rejecting"
+		brokertest.Encrypted(t, rig.Subscribe, b, certs)
 	})
 	t.Run("a queue that is not there", func(t *testing.T) {
 		b := rig.Broker

@@ -99,7 +99,7 @@ func (h *house) numbers(t testing.TB) []string {
 // consume starts a consumer of the bench's broker.
 func (x *bench) consume(h broker.House, member string) *broker.Consumer {
 	x.Helper()
-	c := broker.New(broker.Options{Broker: x.broker, Member: member, Subscribe: x.Subscribe, House: h, Random: func() float64 { return 0 }, Log: slog.New(slog.NewTextHandler(x.Output(), nil))})
+	c := broker.New(broker.Options{Broker: x.broker, Member: member, Subscribe: x.Subscribe, House: h, Longest: time.Second, Log: slog.New(slog.NewTextHandler(x.Output(), nil))})
 	c.Start(x.Context())
 	x.Cleanup(c.Stop)
 	return c

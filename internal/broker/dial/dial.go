@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
@@ -50,7 +51,8 @@ func TLS(b *bellhop.Broker, name string) (*tls.Config, error) {
 // Fault makes an error that may be shown of what a client says, which may quote
 // what it was given.
 func Fault(b *bellhop.Broker, what string, err error) error {
-	text := err.Error()
+	// The port at this end is another one each time, and says nothing.
+	text := regexp.MustCompile(`\S+:\d+->`).ReplaceAllString(err.Error(), "")
 	hide := []string{b.URL, b.Password, b.Token}
 	urls, bad := bellhop.BrokerURLs(b.Kind, b.URL)
 	if bad == nil {

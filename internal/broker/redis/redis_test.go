@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	client "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
@@ -17,7 +18,10 @@ import (
 	"github.com/bellhop-io/bellhop/internal/broker/redis"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the client's own dialling end, which it looks after once a second.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 func subscribe() bellhop.Subscribe {
 	return redis.New(redis.Options{Clock: bellhop.SystemClock{}, Log: slog.New(slog.DiscardHandler)})
@@ -87,4 +91,98 @@ func TestRedis(t *testing.T) {
 			return int(groups[0].Pending + groups[0].Lag)
 		},
 	})
+}
+
+func TestTLS(t *testing.T) {
+	certs, port := brokertest.Folder(t), brokertest.FreePort(t)
+	brokertest.Certificate(t, certs)
+	launch(t, fmt.Sprintf("tls-port %d", port), "tls-auth-clients no", "tls-ca-cert-file "+certs+"/ca.pem", "tls-cert-file "+certs+"/cert.pem", "tls-key-file "+certs+"/key.pem")
+	brokertest.Encrypted(t, subscribe(), bellhop.Broker{
+		Kind: bellhop.BrokerRedis, URL: fmt.Sprintf("rediss://127.0.0.1:%d", port), User: "bellhop", Password: "hunter2hunter2", From: "s", Group: "g",
+	}, certs)
+}
+
+// TestUnixSocket and a database of its own.
+func TestUnixSocket(t *testing.T) {
+	folder := brokertest.Folder(t)
+	_, c, _ := launch(t, "unixsocket "+folder+"/s")
+	b := bellhop.Broker{Kind: bellhop.BrokerRedis, URL: "unix://" + folder + "/s?db=3", User: "bellhop", Password: "hunter2hunter2", From: "s", Group: "g", OnlyNew: true, ClaimAfter: time.Minute}
+	in3 := func(do func(client.Pipeliner)) {
+		t.Helper()
+		if _, err := c.TxPipelined(t.Context(), func(p client.Pipeliner) error {
+			p.Do(t.Context(), "SELECT", 3)
+			do(p)
+			p.Do(t.Context(), "SELECT", 0)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add := func(v string) func(client.Pipeliner) {
+		return func(p client.Pipeliner) {
+			p.XAdd(t.Context(), &client.XAddArgs{Stream: "s", Values: []string{"v", v}})
+		}
+	}
+	in3(add("old")) // which is not taken
+	sub, err := subscribe()(t.Context(), &b, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	in3(add("new"))
+	ms, err := sub.Receive(t.Context(), 10)
+	if err != nil || len(ms) != 1 || ms[0].Fields["v"] != "new" {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	sub.Close()
+	b.URL = "redis://127.0.0.1/x"
+	if _, err := subscribe()(t.Context(), &b, "a"); bellhop.CodeOf(err) != bellhop.Invalid {
+		t.Error(err)
+	}
+}
+
+// TestWhatIsTrimmed was deleted while somebody held it: there is nothing to make
+// a run of, and nobody waits for it for ever. Members that are gone are taken
+// off the list.
+func TestWhatIsTrimmed(t *testing.T) {
+	_, c, addr := launch(t)
+	b := bellhop.Broker{Kind: bellhop.BrokerRedis, URL: "redis://bellhop:hunter2hunter2@" + addr, From: "s", Group: "g", ClaimAfter: time.Hour}
+	open := func(member string) bellhop.Subscription {
+		t.Helper()
+		sub, err := subscribe()(t.Context(), &b, member)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(sub.Close)
+		return sub
+	}
+	a := open("a")
+	add := func(v string) string {
+		t.Helper()
+		id, err := c.XAdd(t.Context(), &client.XAddArgs{Stream: "s", Values: []string{"v", v}}).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	first := add("1")
+	if _, err := a.Receive(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	c.XDel(t.Context(), "s", first)
+	add("2")
+	ms, err := open("a").Receive(t.Context(), 10) // in the same name, as after a lost connection
+	if err != nil || len(ms) != 1 || ms[0].Fields["v"] != "2" {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	if err := a.Ack(t.Context(), ms); err != nil {
+		t.Fatal(err)
+	}
+	if p := c.XPending(t.Context(), "s", "g").Val(); p.Count != 0 {
+		t.Errorf("%+v is held", p)
+	}
+	a.Close()
+	if list := c.XInfoConsumers(t.Context(), "s", "g").Val(); len(list) != 0 {
+		t.Errorf("members %+v", list)
+	}
 }
