@@ -254,6 +254,7 @@ type Service struct {
 	Entries       []Entry
 	Schedules     []Schedule
 	Webhooks      []Webhook
+	Brokers       []Broker
 	Pos           Position
 }
 

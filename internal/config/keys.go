@@ -30,7 +30,7 @@ func unknownKey(key string, fields []field, c *scope) string {
 // planned reports whether key is one that the design announces.
 func planned(key string) bool {
 	switch key {
-	case "brokers", "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
+	case "collectors", "bus", "secrets", "intents", "streams", "nodes", "plugins",
 		"result", "steps",
 		"labels", "function", "container", "process", "plugin", "node", "when":
 		return true

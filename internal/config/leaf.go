@@ -280,7 +280,7 @@ func (d *decoder) notScalar(n *yaml.Node, f field) string {
 		sign = "["
 	}
 	written := d.src.flowText(n)
-	if written == "" || f.key == "store" { // a password may be in it
+	if written == "" || f.key == "store" || f.mode == modeSecret { // a password may be in it
 		written = "..."
 	}
 	return fmt.Sprintf("%s became %s, because %s begins one in YAML; quote the value: %s", f.key, describe(n), sign, quoted(written))

@@ -87,6 +87,7 @@ type serviceRaw struct {
 	Commands    list[commandRaw]  `yaml:"commands" item:"command" doc:"What people say, and the job it asks for."`
 	Schedules   list[scheduleRaw] `yaml:"schedules" item:"schedule" doc:"What is asked for by the clock."`
 	Webhooks    list[webhookRaw]  `yaml:"webhooks" item:"webhook" doc:"What is asked for when other programs post events."`
+	Brokers     list[brokerRaw]   `yaml:"brokers" item:"broker" doc:"What is asked for when message brokers deliver."`
 	ReportTo    text              `yaml:"report_to" doc:"Who is told of runs that nobody asked for, such as those of schedules: a person's name, or a place of a chat such as slack:#ops."`
 }
 

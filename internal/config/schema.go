@@ -130,6 +130,8 @@ func (m *dict[T]) schema(f field) map[string]any {
 	switch f.item {
 	case "variable":
 		names = map[string]any{"pattern": `^[A-Za-z_][A-Za-z0-9_]*$`, "not": map[string]any{"pattern": "^BELLHOP_"}}
+	case "condition": // a path, in the words of whoever sends
+		names = map[string]any{"minLength": 1}
 	case "parameter", "argument":
 		names = map[string]any{"pattern": `^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$`, "maxLength": 63}
 	}

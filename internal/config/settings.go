@@ -22,6 +22,7 @@ type builder struct {
 	harmless map[bellhop.Position]bool
 	known    known // what rules may name
 	zone     *time.Location
+	shared   map[share]at // where brokers take their messages from
 }
 
 // config returns an error only when a compiler is missing, a fault of the

@@ -207,6 +207,9 @@ func (b *builder) slackChannels(chats []Chat, services []bellhop.Service) {
 			for _, w := range s.Webhooks {
 				note([]string{w.ReportTo})
 			}
+			for _, br := range s.Brokers {
+				note([]string{br.ReportTo})
+			}
 			for _, j := range s.Jobs {
 				note(j.OnFailure.Notify)
 				if j.Approve != nil {

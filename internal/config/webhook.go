@@ -5,11 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/netip"
-	"path"
-	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v4"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -46,68 +42,6 @@ type proofRaw struct {
 	Window   span               `yaml:"window" def:"5m" doc:"hmac: how old that may be."`
 	ID       text               `yaml:"id" doc:"hmac, bearer, basic: the header of what is the same for the same event. Default: its body is."`
 	User     text               `yaml:"user" doc:"basic: the user."`
-}
-
-// conditionRaw is a value, a list of values, or {not: ...}, {glob: ...},
-// {exists: true}.
-type conditionRaw struct {
-	at
-	cond bellhop.Condition
-}
-
-func (c *conditionRaw) load(d *decoder, n *yaml.Node, f field, s *scope) {
-	c.at = d.at(n)
-	if n.Kind != yaml.MappingNode {
-		c.values(d, n, s)
-		return
-	}
-	if len(n.Content) != 2 {
-		c.wrong(d, n)
-		return
-	}
-	key, val := n.Content[0].Value, d.resolve(n.Content[1])
-	switch {
-	case key == "not" && val.Kind == yaml.MappingNode:
-		c.load(d, val, f, s)
-		c.cond.Not = !c.cond.Not
-	case key == "not":
-		c.values(d, val, s)
-		c.cond.Not = true
-	case key == "glob" && val.Kind == yaml.ScalarNode:
-		c.cond.Glob = val.Value
-		if _, err := path.Match(val.Value, ""); err != nil || val.Value == "" {
-			d.fault(val, "glob: %s is no pattern; write one such as release/*", shorten(val.Value))
-			c.bad = true
-		}
-	case key == "exists" && (val.Value == "true" || val.Value == "false"):
-		there := val.Value == "true"
-		c.cond.Exists = &there
-	default:
-		c.wrong(d, n)
-	}
-}
-
-func (c *conditionRaw) wrong(d *decoder, n *yaml.Node) {
-	d.fault(n, "a condition is a value, a list of values, {not: ...}, {glob: \"release/*\"} or {exists: true}; a path is one key with dots in it: pull_request.merged: true")
-	c.bad = true
-}
-
-func (c *conditionRaw) values(d *decoder, n *yaml.Node, s *scope) {
-	var v several[literal]
-	v.load(d, n, field{key: "when", item: "value"}, s)
-	c.bad = v.bad
-	for _, one := range v.items {
-		if one.val.IsList() {
-			c.wrong(d, n)
-			return
-		}
-		c.cond.Any = append(c.cond.Any, one.val.Text)
-	}
-}
-
-func (*conditionRaw) schema(field) map[string]any {
-	scalar := map[string]any{"type": []string{"string", "number", "boolean"}}
-	return map[string]any{"anyOf": []any{scalar, map[string]any{"type": "array", "items": scalar}, map[string]any{"type": "object", "minProperties": 1, "maxProperties": 1}}}
 }
 
 // webhooks are those of a service.
@@ -165,7 +99,7 @@ func (b *builder) webhook(s *bellhop.Service, r webhookRaw, good map[string]bool
 	if r.ReportTo.good() && !b.place("report_to", r.ReportTo) {
 		w.ReportTo = ""
 	}
-	b.webhookArgs(s, r, &w, good)
+	w.Args = b.eventArgs("webhook", r.at, s, r.Job, r.Args, good)
 	if r.Name.isSet() {
 		b.checkName("webhook", w.Name, r.Name.at)
 	} else {
@@ -217,42 +151,7 @@ func (b *builder) proof(w *bellhop.Webhook, kind bellhop.ProofKind, r proofRaw) 
 	for _, e := range r.Event.items {
 		w.Events = append(w.Events, e.val)
 	}
-	for _, c := range r.When.items {
-		if c.val.bad {
-			continue
-		}
-		cond := c.val.cond
-		cond.Path = strings.TrimPrefix(c.name, "event.")
-		w.When = append(w.When, cond)
-	}
-}
-
-// webhookArgs checks the job, and that it gets what it needs.
-func (b *builder) webhookArgs(s *bellhop.Service, r webhookRaw, w *bellhop.Webhook, good map[string]bool) {
-	j := b.askedJob("webhook", r.at, s, r.Job, good)
-	if j == nil {
-		return
-	}
-	w.Args = bellhop.Args{}
-	for _, a := range r.Args.items {
-		p, ok := j.Param(a.name)
-		switch {
-		case !ok:
-			b.fault(a.key, "args: %s", b.noParam(j, a.name))
-		case a.val.good():
-			w.Args[a.name] = a.val.val
-			if !strings.Contains(a.val.val.String(), "{event.") {
-				if err := fixed(p).Check(a.val.val); err != nil {
-					b.fault(a.val.at, "args: %v", err)
-				}
-			}
-		}
-	}
-	for _, p := range j.Params {
-		if _, given := w.Args[p.Name]; !given && p.Default == nil && !r.Args.bad {
-			b.fault(r.Job.at, "job %s needs %s, which args does not give; write %[2]s: \"{event.PATH}\", or a value", j.Name, p.Name)
-		}
-	}
+	w.When = conditions(r.When)
 }
 
 // webhookDigest knows a webhook by its text: 12 hex digits.

@@ -25,6 +25,7 @@ type catalog struct {
 
 	schedules map[string][]*bellhop.Schedule // by service
 	webhooks  map[string][]*bellhop.Webhook  // by service
+	brokers   map[string][]*bellhop.Broker   // by service
 }
 
 type jobName struct{ service, job string }
@@ -47,6 +48,7 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 		Catalog: cat, services: make(map[string]*bellhop.Service), jobs: make(map[jobName]*offer),
 		entries: make(map[jobName]*bellhop.Entry), people: make(map[string]*bellhop.Member), ruled: make(map[string]bool),
 		schedules: make(map[string][]*bellhop.Schedule), webhooks: make(map[string][]*bellhop.Webhook),
+		brokers: make(map[string][]*bellhop.Broker),
 	}
 	for i := range cat.Access.People {
 		m := &cat.Access.People[i]
@@ -59,6 +61,9 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 		c.services[s.Name] = s
 		for j := range s.Webhooks {
 			c.webhooks[s.Name] = append(c.webhooks[s.Name], &s.Webhooks[j])
+		}
+		for j := range s.Brokers {
+			c.brokers[s.Name] = append(c.brokers[s.Name], &s.Brokers[j])
 		}
 		for j := range s.Schedules {
 			c.schedules[s.Name] = append(c.schedules[s.Name], &s.Schedules[j])

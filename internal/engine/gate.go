@@ -47,11 +47,11 @@ func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) b
 	return d
 }
 
-// ofEntry is for what a schedule or a webhook asks for: exactly its job. ok is
+// ofEntry is for what a schedule, a webhook or a broker asks for: exactly its job. ok is
 // false for any other principal. (No chat may have the sources' names.)
 func (c *catalog) ofEntry(who bellhop.Principal, r request) (d bellhop.Decision, ok bool) {
 	source, name := who.Source(), who.Identity
-	if source != bellhop.SourceSchedule && source != bellhop.SourceWebhook {
+	if source != bellhop.SourceSchedule && source != bellhop.SourceWebhook && source != bellhop.SourceBroker {
 		return d, false
 	}
 	for _, s := range c.schedules[r.service] {
@@ -62,6 +62,11 @@ func (c *catalog) ofEntry(who bellhop.Principal, r request) (d bellhop.Decision,
 	for _, w := range c.webhooks[r.service] {
 		if w.Principal() == name && w.Job == r.job {
 			return bellhop.Decision{Allowed: true, Rule: "webhook " + r.service + " " + w.Name, Pos: w.Pos}, true
+		}
+	}
+	for _, b := range c.brokers[r.service] {
+		if b.Principal() == name && b.Job == r.job {
+			return bellhop.Decision{Allowed: true, Rule: "broker " + r.service + " " + b.Name, Pos: b.Pos}, true
 		}
 	}
 	return bellhop.Decision{

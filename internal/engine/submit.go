@@ -11,14 +11,23 @@ import (
 
 // submit writes a run for an invocation, or adds its ask to a waiting one.
 func (e *Engine) submit(ctx context.Context, inv *ask) (*bellhop.Accepted, error) {
-	cat := e.active.Load()
-	o, err := cat.offer(inv.Service, inv.Job)
+	o, spec, d, err := e.wanted(ctx, inv)
 	if err != nil {
 		return nil, err
 	}
+	return e.write(ctx, inv, o, spec, d)
+}
+
+// wanted is the run that an invocation asks for, if it may.
+func (e *Engine) wanted(ctx context.Context, inv *ask) (*offer, bellhop.RunSpec, bellhop.Decision, error) {
+	cat := e.active.Load()
+	o, err := cat.offer(inv.Service, inv.Job)
+	if err != nil {
+		return nil, bellhop.RunSpec{}, bellhop.Decision{}, err
+	}
 	d, err := e.allow(ctx, inv, request{service: inv.Service, job: inv.Job, entry: cat.entries[jobName{inv.Service, inv.Entry}], args: inv.Args})
 	if err != nil {
-		return nil, err
+		return nil, bellhop.RunSpec{}, d, err
 	}
 	spec := o.spec(inv.Args, e.clock.Now().Add(inv.Delay))
 	spec.MaxDelay = inv.MaxDelay
@@ -34,9 +43,9 @@ func (e *Engine) submit(ctx context.Context, inv *ask) (*bellhop.Accepted, error
 		spec.MergeKey = o.mergeKey(inv.Args)
 		spec.AlikeKey, spec.Reject = o.alikeKey(inv.Args), true
 	default:
-		return nil, bellhop.Errorf(bellhop.Invalid, "on_repeat %q does not exist; it is merge, queue or reject", inv.OnRepeat)
+		return nil, spec, d, bellhop.Errorf(bellhop.Invalid, "on_repeat %q does not exist; it is merge, queue or reject", inv.OnRepeat)
 	}
-	return e.write(ctx, inv, o, spec, d)
+	return o, spec, d, nil
 }
 
 // retry writes a new run with the arguments of an old one, some of them
@@ -103,28 +112,19 @@ func replaced(job *bellhop.Job, old bellhop.Run, with bellhop.Args) (bellhop.Arg
 }
 
 func (e *Engine) write(ctx context.Context, inv *ask, o *offer, spec bellhop.RunSpec, d bellhop.Decision) (*bellhop.Accepted, error) {
-	if err := checkKey(inv.Key); err != nil {
+	sub, err := e.submission(inv, o, spec, d)
+	if err != nil {
 		return nil, err
 	}
-	now := e.clock.Now()
-	spec.Approval = e.approval(o, spec.Args, now)
-	done, err := e.store.Queue.Submit(ctx, []bellhop.Submission{{
-		Run:   spec,
-		Ask:   bellhop.Ask{Principal: inv.Person.Principal(), Identity: inv.Person.Identity, Key: inv.Key, Origin: inv.Origin, At: now},
-		Now:   now,
-		Audit: e.recordOf(inv, d, now),
-	}})
+	done, err := e.store.Queue.Submit(ctx, []bellhop.Submission{sub})
 	if err != nil {
 		return nil, notAccepted(err)
 	}
-	got := done[0]
-	switch {
-	case got.How == bellhop.Rejected:
-		return nil, e.rejected(ctx, got.Run)
-	case got.How == bellhop.Repeated && got.Run == 0:
-		return nil, bellhop.Errorf(bellhop.Conflict, "the key of this request was used before, for something that was no run; use a new one")
+	now, got := sub.Now, done[0]
+	spec = sub.Run
+	if err := e.submitted(ctx, got); err != nil {
+		return nil, err
 	}
-	e.mine(got.Run)
 	e.bus.Publish(bellhop.TopicQueue)
 	a := &bellhop.Accepted{
 		Run: got.Run, How: got.How, Start: got.Start, Behind: got.Behind, Ended: got.Ended,
@@ -140,6 +140,33 @@ func (e *Engine) write(ctx context.Context, inv *ask, o *offer, spec bellhop.Run
 		}
 	}
 	return a, nil
+}
+
+// submission is what the store is given for a run that is wanted.
+func (e *Engine) submission(inv *ask, o *offer, spec bellhop.RunSpec, d bellhop.Decision) (bellhop.Submission, error) {
+	if err := checkKey(inv.Key); err != nil {
+		return bellhop.Submission{}, err
+	}
+	now := e.clock.Now()
+	spec.Approval = e.approval(o, spec.Args, now)
+	return bellhop.Submission{
+		Run:   spec,
+		Ask:   bellhop.Ask{Principal: inv.Person.Principal(), Identity: inv.Person.Identity, Key: inv.Key, Origin: inv.Origin, At: now},
+		Now:   now,
+		Audit: e.recordOf(inv, d, now),
+	}, nil
+}
+
+// submitted is nil when a submission has come to a run.
+func (e *Engine) submitted(ctx context.Context, got bellhop.Submitted) error {
+	switch {
+	case got.How == bellhop.Rejected:
+		return e.rejected(ctx, got.Run)
+	case got.How == bellhop.Repeated && got.Run == 0:
+		return bellhop.Errorf(bellhop.Conflict, "the key of this request was used before, for something that was no run; use a new one")
+	}
+	e.mine(got.Run)
+	return nil
 }
 
 // rejected words that the same is asked for already: by which run, and what

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -20,26 +21,34 @@ func (e *Engine) Webhooks(service string) []bellhop.Webhook {
 // Hook asks for the run that a webhook wants for an event, whose arguments are
 // not checked yet. The same key again is the same run.
 func (e *Engine) Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error) {
-	o, err := e.active.Load().offer(w.Service, w.Job)
+	inv, err := e.called(w.Principal(), w.Service, w.Job, w.ReportTo, bellhop.Invocation{Key: key, Args: args, Delay: w.Delay, OnRepeat: w.OnRepeat})
 	if err != nil {
 		return 0, err
 	}
-	if args, err = o.job.Bind(args); err != nil {
-		return 0, err
-	}
-	name := w.Principal()
-	origin := bellhop.Origin{Source: bellhop.SourceWebhook}
-	if w.ReportTo != "" {
-		origin = e.tellTo(w.ReportTo, e.clock.Now())[0].Origin
-	}
-	a, err := e.Do(ctx, bellhop.Invocation{
-		Key: key, Action: bellhop.ActionRun, Service: w.Service, Job: w.Job, Args: args, Delay: w.Delay, OnRepeat: w.OnRepeat,
-		Person: bellhop.Person{Identity: name}, Origin: origin,
-	})
+	a, err := e.Do(ctx, inv)
 	if err != nil {
 		return 0, err
 	}
 	return a.Accepted.Run, nil
+}
+
+// called is what an entry asks for that some program has called upon: inv has
+// the rest, with arguments that are not checked yet.
+func (e *Engine) called(principal, service, job, reportTo string, inv bellhop.Invocation) (bellhop.Invocation, error) {
+	o, err := e.active.Load().offer(service, job)
+	if err != nil {
+		return inv, err
+	}
+	if inv.Args, err = o.job.Bind(inv.Args); err != nil {
+		return inv, err
+	}
+	inv.Action, inv.Service, inv.Job, inv.Person = bellhop.ActionRun, service, job, bellhop.Person{Identity: principal}
+	source, _, _ := strings.Cut(principal, ":")
+	inv.Origin = bellhop.Origin{Source: source}
+	if reportTo != "" {
+		inv.Origin = e.tellTo(reportTo, e.clock.Now())[0].Origin
+	}
+	return inv, nil
 }
 
 // Unproven records that requests to webhooks of a service were refused.

@@ -15,8 +15,44 @@ import (
 	"github.com/bellhop-io/bellhop"
 )
 
-// Payload is what an event holds: any JSON, a form, or a text.
-type Payload struct{ root any }
+// Payload is what an event holds: any JSON, a form, a text, or fields.
+type Payload struct {
+	root    any
+	message any // what is known of a message besides; nil: it is none
+}
+
+// field is a text that may be JSON: a path leads into it, and by itself it is
+// as it was written.
+type field string
+
+// Fields is the payload of a message that consists of named texts. A path may
+// lead on into one that is JSON.
+func Fields(fields map[string]string) Payload {
+	root := make(map[string]any, len(fields))
+	for k, v := range fields {
+		root[k] = field(v)
+	}
+	return Payload{root: root}
+}
+
+// Of is the payload with what is known of its message besides, for templates:
+// {message.id}, {message.subject}, {message.header.NAME}.
+func (p Payload) Of(m *bellhop.Message) Payload {
+	about := map[string]any{}
+	if m.ID != "" {
+		about["id"] = m.ID
+	}
+	if m.Subject != "" {
+		about["subject"] = m.Subject
+	}
+	headers := make(map[string]any, len(m.Headers))
+	for k, v := range m.Headers {
+		headers[k] = v
+	}
+	about["header"] = headers
+	p.message = about
+	return p
+}
 
 // Read reads a body by its media type: JSON ("" too), a form (GitHub's has its
 // JSON in `payload`), or else a text, which is {"body": TEXT}.
@@ -42,11 +78,11 @@ func Read(mediaType string, body []byte) (Payload, error) {
 				root[k] = list
 			}
 		}
-		return Payload{root}, nil
+		return Payload{root: root}, nil
 	case kind == "" || kind == "application/json" || strings.HasSuffix(kind, "+json"):
 		return readJSON(body)
 	}
-	return Payload{map[string]any{"body": string(body)}}, nil
+	return Payload{root: map[string]any{"body": string(body)}}, nil
 }
 
 func readJSON(b []byte) (Payload, error) {
@@ -63,12 +99,20 @@ func readJSON(b []byte) (Payload, error) {
 }
 
 // At finds what stands at a dotted path; a number picks from a list.
-func (p Payload) At(dotted string) (any, bool) {
-	v := p.root
+func (p Payload) At(dotted string) (any, bool) { return at(p.root, dotted) }
+
+func at(v any, dotted string) (any, bool) {
 	if dotted == "" {
 		return v, true
 	}
 	for step := range strings.SplitSeq(dotted, ".") {
+		if f, ok := v.(field); ok {
+			inner, err := readJSON([]byte(f))
+			if err != nil {
+				return nil, false
+			}
+			v = inner.root
+		}
 		switch x := v.(type) {
 		case map[string]any:
 			next, ok := x[step]
@@ -97,6 +141,8 @@ func Word(v any) string {
 		return ""
 	case string:
 		return x
+	case field:
+		return string(x)
 	case json.Number:
 		return x.String()
 	case bool:
@@ -163,8 +209,12 @@ func (p Payload) meets(c *bellhop.Condition) bool {
 	return one(v)
 }
 
-// eventMark begins a place of a template that stands for a part of the payload.
-const eventMark = "event."
+// The marks begin places of a template that stand for a part of the payload, or
+// for what is known of its message.
+const (
+	eventMark   = "{event."
+	messageMark = "{message."
+)
 
 // Fill fills templates with what the payload has. What is not there is an
 // Invalid error that names it.
@@ -174,7 +224,7 @@ func (p Payload) Fill(args bellhop.Args) (bellhop.Args, error) {
 		if v.IsList() {
 			list := make([]string, len(v.List))
 			for i, w := range v.List {
-				s, err := p.fill(name, w)
+				s, err := p.fill("argument "+name, w)
 				if err != nil {
 					return nil, err
 				}
@@ -183,7 +233,7 @@ func (p Payload) Fill(args bellhop.Args) (bellhop.Args, error) {
 			filled[name] = bellhop.List(list...)
 			continue
 		}
-		if whole, ok := strings.CutPrefix(v.Text, "{"+eventMark); ok && strings.Count(whole, "}") == 1 && strings.HasSuffix(whole, "}") {
+		if whole, ok := strings.CutPrefix(v.Text, eventMark); ok && strings.Count(whole, "}") == 1 && strings.HasSuffix(whole, "}") {
 			if got, _ := p.At(strings.TrimSuffix(whole, "}")); got != nil {
 				if list, ok := got.([]any); ok {
 					words := make([]string, len(list))
@@ -195,7 +245,7 @@ func (p Payload) Fill(args bellhop.Args) (bellhop.Args, error) {
 				}
 			}
 		}
-		s, err := p.fill(name, v.Text)
+		s, err := p.fill("argument "+name, v.Text)
 		if err != nil {
 			return nil, err
 		}
@@ -204,22 +254,29 @@ func (p Payload) Fill(args bellhop.Args) (bellhop.Args, error) {
 	return filled, nil
 }
 
-func (p Payload) fill(name, template string) (string, error) {
+// Key fills the template of a key.
+func (p Payload) Key(template string) (string, error) { return p.fill("key", template) }
+
+func (p Payload) fill(what, template string) (string, error) {
 	var b strings.Builder
 	for {
-		before, rest, ok := strings.Cut(template, "{"+eventMark)
-		b.WriteString(before)
-		if !ok {
+		i, root, mark := strings.Index(template, eventMark), p.root, eventMark
+		if j := strings.Index(template, messageMark); p.message != nil && j >= 0 && (i < 0 || j < i) {
+			i, root, mark = j, p.message, messageMark
+		}
+		if i < 0 {
+			b.WriteString(template)
 			return b.String(), nil
 		}
-		dotted, after, closed := strings.Cut(rest, "}")
+		b.WriteString(template[:i])
+		dotted, after, closed := strings.Cut(template[i+len(mark):], "}")
 		if !closed {
-			b.WriteString("{" + eventMark + rest)
+			b.WriteString(template[i:])
 			return b.String(), nil
 		}
-		v, there := p.At(dotted)
+		v, there := at(root, dotted)
 		if !there {
-			return "", bellhop.Errorf(bellhop.Invalid, "argument %s wants event.%s, which this event does not have", name, dotted)
+			return "", bellhop.Errorf(bellhop.Invalid, "%s wants %s%s, which this %s does not have", what, mark[1:], dotted, mark[1:len(mark)-1])
 		}
 		b.WriteString(Word(v))
 		template = after

@@ -107,6 +107,44 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// TestFields: a field is as it was written, and a path leads on into its JSON.
+func TestFields(t *testing.T) {
+	p := payload.Fields(map[string]string{"id": "7", "data": `{ "b": [1.10, {"c":"x"}] }`, "text": "{not JSON"})
+	args, err := p.Fill(bellhop.Args{
+		"a": bellhop.Text("{event.id}"), "b": bellhop.Text("{event.data}"), "c": bellhop.Text("{event.data.b.1.c}"), "d": bellhop.Text("{event.data.b}"), "e": bellhop.Text("{event.text}!"),
+		"f": bellhop.Text("{message.id}"),
+	})
+	want := bellhop.Args{
+		"a": bellhop.Text("7"), "b": bellhop.Text(`{ "b": [1.10, {"c":"x"}] }`), "c": bellhop.Text("x"), "d": bellhop.List("1.10", `{"c":"x"}`), "e": bellhop.Text("{not JSON!"),
+		"f": bellhop.Text("{message.id}"), // which no message has filled
+	}
+	if err != nil || !args.Equal(want) {
+		t.Errorf("%v, %v, want %v", args, err, want)
+	}
+	if why := p.Meets([]bellhop.Condition{{Path: "data.b.0", Any: []string{"1.10"}}, {Path: "id", Glob: "?"}}); why != "" {
+		t.Error(why)
+	}
+	if _, err := p.Fill(bellhop.Args{"a": bellhop.Text("{event.text.x}")}); bellhop.CodeOf(err) != bellhop.Invalid {
+		t.Error(err)
+	}
+}
+
+// TestMessages: templates of brokers know the message, too.
+func TestMessages(t *testing.T) {
+	p := parse(t, `{"n":1,"m":"{message.id}"}`).Of(&bellhop.Message{ID: "s/1", Subject: "orders.new", Headers: map[string]string{"Nats-Msg-Id": "m1"}})
+	for template, want := range map[string]string{
+		"{message.id}-{event.n}": "s/1-1", "{event.n}{message.subject}": "1orders.new", "{message.header.Nats-Msg-Id}": "m1",
+		"{event.m}": "{message.id}", "{message.open": "{message.open", "{event.open {message.id}": "",
+	} {
+		if got, err := p.Key(template); got != want {
+			t.Errorf("%s: %q, %v; want %q", template, got, err, want)
+		}
+	}
+	if _, err := p.Key("{message.header.none}"); bellhop.CodeOf(err) != bellhop.Invalid || err.Error() != "key wants message.header.none, which this message does not have" {
+		t.Error(err)
+	}
+}
+
 func FuzzPayload(f *testing.F) {
 	f.Add("application/json", pull, "pull_request.base.ref", "{event.number}")
 	f.Add("application/x-www-form-urlencoded", "a=1&a=2", "a.0", "x{event.a}y{event.")
@@ -115,6 +153,11 @@ func FuzzPayload(f *testing.F) {
 		p, err := payload.Read(kind, []byte(body))
 		if err != nil {
 			return
+		}
+		fields := payload.Fields(map[string]string{path: body, "a": kind})
+		for _, p := range []payload.Payload{fields, p.Of(&bellhop.Message{ID: body, Headers: map[string]string{path: kind}})} {
+			_, _ = p.Key(template)
+			p.Meets([]bellhop.Condition{{Path: path + "." + path, Glob: template}})
 		}
 		yes := true
 		p.Meets([]bellhop.Condition{{Path: path, Exists: &yes}, {Path: path, Glob: template}, {Path: path, Any: []string{body}}})

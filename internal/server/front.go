@@ -113,6 +113,7 @@ func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded,
 	if err := s.activate(ctx, next, p); err != nil {
 		return api.Reloaded{}, err
 	}
+	s.followBrokers(ctx)
 	got := api.Reloaded{Services: len(next.Catalog.Services), Restart: startOnly(s.opt.Config, next)}
 	if len(got.Restart) > 0 {
 		s.log.Warn("restart the server to use what changed and is read at start only", "changed", strings.Join(got.Restart, ","))

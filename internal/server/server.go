@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/broker"
 	slackchat "github.com/bellhop-io/bellhop/internal/chat/slack"
 	sshchat "github.com/bellhop-io/bellhop/internal/chat/ssh"
 	"github.com/bellhop-io/bellhop/internal/config"
@@ -68,6 +69,7 @@ type Server struct {
 	clockwork *schedule.Clockwork
 	metrics   *metrics.Metrics // nil = nobody is told
 	tracer    *tracing.Tracer  // nil = there are no traces
+	brokers   *broker.Set
 	seals     seals
 	socket    string
 
@@ -156,6 +158,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 		return nil, err
 	}
 	s.makeClock()
+	s.makeBrokers()
 	if s.opt.rehearsal == nil || s.opt.rehearsal.opt.Listen {
 		if lines, err = s.listen(ctx, cfg); err != nil {
 			return nil, err
@@ -167,6 +170,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.runner.Start(ctx); err != nil { // last, so that a start that fails interrupts nothing
 		return nil, err
 	}
+	s.startBrokers(ctx)
 	return lines, nil
 }
 
@@ -203,7 +207,7 @@ func (s *Server) onStop(fn func(context.Context)) { s.stops = append(s.stops, fn
 
 func (s *Server) startReporter(ctx context.Context) error {
 	s.hub = session.New(s.clock)
-	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub, bellhop.SourceSchedule: recordOnly{}, bellhop.SourceAPI: recordOnly{}, bellhop.SourceWebhook: recordOnly{}}
+	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub, bellhop.SourceSchedule: recordOnly{}, bellhop.SourceAPI: recordOnly{}, bellhop.SourceWebhook: recordOnly{}, bellhop.SourceBroker: recordOnly{}}
 	for _, c := range s.opt.Config.Chats {
 		destinations[c.Name] = s.hub
 		if own := s.slacks[c.Name]; own != nil {
@@ -270,6 +274,9 @@ func (s *Server) startWatchdog(ex *shell.Executor) (*watchdog.Watchdog, error) {
 func (s *Server) Stop(ctx context.Context, grace time.Duration) {
 	s.stopping.Store(true)
 	s.stopOnce.Do(func() {
+		if s.brokers != nil { // what they would bring now is for another server
+			s.brokers.Stop()
+		}
 		if s.runner != nil {
 			// First, while everyone who waits for an answer is still connected.
 			running, cancel := context.WithTimeout(ctx, grace)

@@ -155,5 +155,5 @@ func (s *Server) checks(ctx context.Context) []web.Check {
 			checks = append(checks, web.Check{Name: c.Name, Err: own.Ready()})
 		}
 	}
-	return checks
+	return append(checks, s.brokerChecks()...)
 }
