@@ -98,21 +98,26 @@ func (s *Server) Reload(ctx context.Context) (api.Reloaded, error) {
 func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded, error) {
 	s.reloads.Lock()
 	defer s.reloads.Unlock()
-	next, faults, err := Load(s.config.Load().Path)
+	base, faults, err := Load(s.config.Load().Path)
 	if err != nil {
 		return api.Reloaded{}, err
 	}
+	var heads map[string]head
+	var f fitted
 	if len(faults) == 0 {
-		if faults, err = s.newFaults(ctx, next); err != nil {
+		if heads, f, faults, err = s.refit(ctx, base); err != nil {
 			return api.Reloaded{}, err
 		}
 	}
 	if len(faults) > 0 {
 		return api.Reloaded{}, bellhop.Errorf(bellhop.Invalid, "the configuration has faults, so the old one stays:\n%s", faultLines(faults))
 	}
+	next := f.next
 	if err := s.activate(ctx, next, p); err != nil {
 		return api.Reloaded{}, err
 	}
+	s.held.set(base, heads, f)
+	s.tellLeft(f.left)
 	s.followBrokers(ctx)
 	got := api.Reloaded{Services: len(next.Catalog.Services), Restart: startOnly(s.opt.Config, next)}
 	if len(got.Restart) > 0 {
@@ -127,9 +132,13 @@ func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded,
 
 // activate makes a configuration the one that asks are judged by.
 func (s *Server) activate(ctx context.Context, next *Loaded, p bellhop.Person) error {
+	return s.activateBy(next, func() error { return s.engine.ActivateFor(ctx, next.Catalog, p) })
+}
+
+func (s *Server) activateBy(next *Loaded, do func() error) error {
 	s.swap.Lock()
 	defer s.swap.Unlock()
-	if err := s.engine.ActivateFor(ctx, next.Catalog, p); err != nil {
+	if err := do(); err != nil {
 		return err
 	}
 	s.config.Store(next)
