@@ -159,7 +159,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 		{"log", started.Log == now.Log},
 		{"runner", started.Runner == now.Runner},
 		{"store", started.Store == now.Store},
-		{"web", reflect.DeepEqual(started.Web, now.Web)},
+		{"web", sameWeb(started.Web, now.Web)},
 	} {
 		if !k.same {
 			keys = append(keys, k.key)
@@ -222,4 +222,13 @@ func (f front) VerifyAudit(ctx context.Context, p bellhop.Person) (api.AuditChec
 func sameChat(a, b config.Chat) bool {
 	a.Pos, b.Pos = bellhop.Position{}, bellhop.Position{}
 	return reflect.DeepEqual(a, b)
+}
+
+func sameWeb(a, b *config.Web) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := *a, *b
+	x.Pos, y.Pos = bellhop.Position{}, bellhop.Position{}
+	return reflect.DeepEqual(x, y)
 }
