@@ -123,6 +123,7 @@ func (l *loader) oneService(src *source) string {
 func (d *decoder) sealed(n *yaml.Node, f field, val string) (ok bool) {
 	switch {
 	case f.mode != modeSecret || val == "" && f.item == envItem:
+	case f.key == "url" && f.item != envItem && !secretValue().MatchString(val): // an address may be a secret, and mostly is none
 	case f.item != envItem:
 		d.fault(n, "%s: a secret is not kept in clear in the store; seal it (bellhop secret set NAME) and write secret:NAME", f.key)
 		return false

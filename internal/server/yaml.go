@@ -143,6 +143,26 @@ func (s *Server) withStored(ctx context.Context, base *Loaded) (*Loaded, error) 
 	return f.next, nil
 }
 
+// WithStored is a configuration with the services of a store that no server of
+// this process has, as far as they fit and can be read.
+func (l *Loaded) WithStored(ctx context.Context, store *bellhop.Store) *Loaded {
+	on := shelf{values: store.Values, clock: bellhop.SystemClock{}}
+	heads, err := on.heads(ctx)
+	if err != nil {
+		return l
+	}
+	docs, err := on.documents(ctx, heads)
+	if err != nil {
+		return l
+	}
+	_, rest := split(docs, nil)
+	f, faults, err := fit(l, nil, rest, func(*Loaded) ([]bellhop.Fault, error) { return nil, nil })
+	if err != nil || len(faults) > 0 {
+		return l
+	}
+	return f.next
+}
+
 func (s *Server) readShelf(ctx context.Context) (map[string]head, map[string]config.Document, error) {
 	heads, err := s.shelf().heads(ctx)
 	if err != nil {
@@ -231,6 +251,7 @@ func (s *Server) takeOver(ctx context.Context) error {
 	if err := s.activateBy(f.next, func() error { return s.engine.Adopt(ctx, f.next.Catalog) }); err != nil {
 		return err
 	}
+	s.followBrokers(ctx)
 	s.held.set(base, heads, f)
 	s.tellLeft(f.left)
 	s.log.Info("services of the store were taken over, which another server changed", "services", strings.Join(f.in, ","))
@@ -322,6 +343,7 @@ func (s *Server) changeYAML(ctx context.Context, p bellhop.Person, service strin
 	if err := s.activate(ctx, f.next, p); err != nil {
 		return api.YAML{}, bellhop.Errorf(bellhop.Unavailable, "version %d of service %s is kept, and could not be made active; send the same again: %w", kept.Version, service, err)
 	}
+	s.followBrokers(ctx)
 	s.held.set(base, heads, f)
 	s.tellLeft(f.left)
 	s.bus.Publish(topicYAML)

@@ -111,6 +111,9 @@ func TestAServiceOfTheStoreIsActiveAtOnce(t *testing.T) {
 	if status, body, _ := c.do("DELETE", "/v1/yaml/deploys", ""); status != 200 || !strings.Contains(body, `"version":3`) || c.says("deploys") != "" || c.says("other") != "three" {
 		t.Errorf("%d %s", status, body)
 	}
+	if _, body, _ := c.do("GET", "/v1/yaml", ""); strings.Contains(body, "deploys") {
+		t.Error(body)
+	}
 	if status, _, _ := c.do("DELETE", "/v1/yaml/deploys", ""); status != 404 {
 		t.Error(status)
 	}
@@ -439,5 +442,73 @@ func TestServersOfAStoreHaveItsServices(t *testing.T) {
 	_, newest, _ := a.do("GET", "/v1/yaml/racy", "")
 	for _, c := range []yamlClient{a, b, third} {
 		soon(c, "racy", regexp.MustCompile(`echo (v\d+-\d+)`).FindStringSubmatch(newest)[1])
+	}
+}
+
+// TestAServerDiesWhileAServiceIsSent: before the head is written there is
+// nothing, and behind it a version that is taken up.
+func TestAServerDiesWhileAServiceIsSent(t *testing.T) {
+	folder := t.TempDir()
+	s := startIn(t, folder, echo, slog.New(slog.DiscardHandler))
+	c := yamlOf(t, s)
+	for range 3 {
+		if err := s.Shelve(t.Context(), "deploys", []byte(kept("deploys", "lost")), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, body, _ := c.do("GET", "/v1/yaml/deploys/history", ""); status != 404 {
+		t.Errorf("%d %s", status, body)
+	}
+	c.mustPut(kept("deploys", "one"), 1)
+	if n, err := s.Shelved(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d values are left, %v", n, err)
+	}
+	if err := s.Shelve(t.Context(), "deploys", []byte(kept("deploys", "two")), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.says("deploys"); got != "one" {
+		t.Errorf("it says %q", got)
+	}
+	c.mustPut(kept("deploys", "two"), 2) // who had no answer sends it again
+	if got := c.says("deploys"); got != "two" {
+		t.Errorf("it says %q", got)
+	}
+	if err := s.Shelve(t.Context(), "deploys", []byte(kept("deploys", "three")), true); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop(t.Context(), 0)
+	c = yamlOf(t, startIn(t, folder, echo, slog.New(slog.DiscardHandler)))
+	if got := c.says("deploys"); got != "three" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// TestServersChangeServicesOneAtATime: whoever comes while another does is told.
+func TestServersChangeServicesOneAtATime(t *testing.T) {
+	t.Setenv("BELLHOP_KEY", strings.Repeat("5a", 32))
+	text := "store: " + pgtest.URL(t) + "\n" + echo
+	s, c := start(t, text), yamlOf(t, start(t, text))
+	unlock, err := s.LockShelf(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body, _ := c.put(kept("deploys", "one")); status != 409 || !strings.Contains(body, "another server of this store") {
+		t.Errorf("%d %s", status, body)
+	}
+	unlock()
+	c.mustPut(kept("deploys", "one"), 1)
+}
+
+// TestAReloadThatAServiceDoesNotGoWithIsRefused, whatever it misses.
+func TestAReloadThatAServiceDoesNotGoWithIsRefused(t *testing.T) {
+	folder := t.TempDir()
+	s := startIn(t, folder, "people: {alice: {ssh: alice}}\n"+echo, slog.New(slog.DiscardHandler))
+	c := yamlOf(t, s)
+	c.mustPut("services: {deploys: {allow: [{person: alice}], jobs: {say: {run: echo x}}}}", 1)
+	if err := os.WriteFile(filepath.Join(folder, "bellhop.yaml"), []byte("people: {bob: {ssh: bob}}\n"+echo), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, body, _ := c.do("POST", "/v1/reload", ""); status != 400 || !strings.Contains(body, `store:deploys:1:`) || !strings.Contains(body, "alice") {
+		t.Errorf("%d %s", status, body)
 	}
 }
