@@ -123,7 +123,7 @@ func (l *loader) oneService(src *source) string {
 func (d *decoder) sealed(n *yaml.Node, f field, val string) (ok bool) {
 	switch {
 	case f.mode != modeSecret || val == "" && f.item == envItem:
-	case f.key == "url" && f.item != envItem && !secretValue().MatchString(val): // an address may be a secret, and mostly is none
+	case f.key == "url" && f.item != envItem && !inAddress().MatchString(val) && !secretValue().MatchString(val): // an address may be a secret, and mostly is none
 	case f.item != envItem:
 		d.fault(n, "%s: a secret is not kept in clear in the store; seal it (bellhop secret set NAME) and write secret:NAME", f.key)
 		return false
@@ -172,11 +172,15 @@ func secretName(name string) bool {
 // secretValue matches what is a secret, whatever it is called: addresses with a
 // password, private keys, and tokens of well known makes.
 func secretValue() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@` +
+	return regexp.MustCompile(`(?i)(?:^|[\s,])[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@` +
 		`|-----BEGIN [A-Z0-9 ]*PRIVATE KEY` +
 		`|(?:^|[\s;?&])(?:password|passwd|pwd|token|access_token|secret|api_?key)=[^\s;&]` +
 		`|^(?:xox[a-z]|xapp|glpat)-|^(?:gh[a-z]|github_pat|sk_live|rk_live)_|^AKIA[A-Z0-9]{12}|^bellhop\.[a-z][a-z0-9_-]*\.[A-Z2-7]{20}|^Bearer\s`)
 }
+
+// inAddress matches an address with somebody in it: to some brokers, that is a
+// token.
+func inAddress() *regexp.Regexp { return regexp.MustCompile(`://[^/@\s,]*@`) }
 
 // hide takes what may be secrets out of the faults of documents: what is wrong
 // with a value is mostly told with the value.

@@ -145,6 +145,21 @@ func TestSecretsInClearAreRefused(t *testing.T) {
 			t.Errorf("%s: %s", doc, faults)
 		}
 	}
+	for broker, want := range map[string]string{
+		`redis: {url: "redis://redis.example.com:6379/0", password: "secret:redis", stream: orders}`:   "",
+		`nats: {url: "nats://a:4222,nats://b:4222", token: "secret:nats", stream: orders, subject: a}`: "",
+		`redis: {url: "secret:redis", stream: orders}`:                                                 "",
+		`redis: {url: "redis://x:` + hidden + `@redis.example.com:6379/0", stream: orders}`:            "url: a secret",
+		`nats: {url: "nats://a:4222,nats://` + hidden + `@b:4222", stream: orders, subject: a}`:        "url: a secret",
+		`redis: {url: "redis://redis.example.com:6379/0", password: ` + hidden + `, stream: orders}`:   "password: a secret",
+		`nats: {url: "nats://a:4222", token: ` + hidden + `, stream: orders, subject: a}`:              "token: a secret",
+		`amqp: {url: "amqp://a:5672", user: me, password: "${SET}", queue: orders}`:                    `secret:NAME`,
+	} {
+		_, faults := stored(t, "deploys", service("    jobs: {go: {run: echo}}\n    brokers:\n      - {job: go, "+broker+"}\n"))
+		if strings.Contains(faults, hidden) || want == "" && strings.Contains(faults, "secret") || want != "" && !matches(faults, "store:deploys:5:.*"+want) {
+			t.Errorf("%s: %s", broker, faults)
+		}
+	}
 	if got, faults := stored(t, "deploys", service("    jobs: {go: {run: ./x.sh, script_url: \"https://me:"+hidden+"@example.com/x.sh\"}}\n")); got != nil || !matches(faults, "store:deploys:3:.*script_url") || strings.Contains(faults, hidden) {
 		t.Error(faults)
 	}
