@@ -63,7 +63,7 @@ func (a *app) reader(ctx context.Context) (*reader, error) {
 		a.tell("the secrets can't be opened, so arguments and errors are hidden, lest they hold one: %v", err)
 	}
 	r.engine = engine.New(engine.Options{Store: r.store, Bus: &bus.Local{}, Mask: hide, AuditKey: auditKey})
-	r.engine.Browse(loaded.Catalog)
+	r.engine.Browse(loaded.WithStored(ctx, r.store).Catalog)
 	return r, nil
 }
 

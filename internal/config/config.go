@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -60,6 +59,11 @@ type Config struct {
 	Web      *Web        // nil = no HTTP server
 	Chats    []Chat      // in the order of the file
 	Secrets  []SecretUse // every place that names one, in the order of reading
+
+	// texts are those of the files, so that services of the store can be added to
+	// what was read. Passwords may be in them: what prints a Config shows where a
+	// pointer goes, and no more.
+	texts *[]fileText
 }
 
 // Runner bounds the work of this server.
@@ -100,9 +104,6 @@ func Load(path string, opts Options) (*Config, []bellhop.Fault, error) {
 	if path == "" {
 		path = DefaultFile
 	}
-	if opts.Getenv == nil {
-		opts.Getenv = os.LookupEnv
-	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, nil, bellhop.Errorf(bellhop.Unavailable, "the current folder is gone: %w", err)
@@ -111,8 +112,15 @@ func Load(path string, opts Options) (*Config, []bellhop.Fault, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &loader{opts: opts, faults: &faultList{}, seen: map[string]bool{}}
+	l := newLoader(opts)
 	l.readFile(path, abs, data)
+	return l.build(abs)
+}
+
+// build makes a configuration of all that was read, for the file that was asked
+// for.
+func (l *loader) build(abs string) (*Config, []bellhop.Fault, error) {
+	opts := l.opts
 	b := &builder{loader: l, home: filepath.Dir(abs), harmless: map[bellhop.Position]bool{}}
 	cfg, err := b.config(&l.raw)
 	if err != nil {
@@ -122,9 +130,9 @@ func Load(path string, opts Options) (*Config, []bellhop.Fault, error) {
 		l.faults.list = append(l.faults.list, opts.Commands(b.sound(cfg.Catalog))...)
 	}
 	if faults := l.faults.sorted(l.names); len(faults) > 0 {
-		return nil, faults, nil
+		return nil, l.hide(faults), nil
 	}
-	cfg.Path, cfg.Home, cfg.Files, cfg.Secrets = abs, b.home, l.paths, l.secrets
+	cfg.Path, cfg.Home, cfg.Files, cfg.Secrets, cfg.texts = abs, b.home, l.paths, l.secrets, &l.texts
 	return cfg, nil, nil
 }
 

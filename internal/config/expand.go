@@ -26,6 +26,10 @@ func (d *decoder) expand(n *yaml.Node, key string) (string, bool) {
 			b.WriteByte('$')
 			i++
 		case '{':
+			if d.src.stored {
+				d.faultIn(n, i, "%s: ${NAME} is read from the server's environment, which is not for what the store has; write secret:NAME (bellhop secret set NAME), or $${ for the signs themselves", key)
+				return "", false
+			}
 			end := strings.IndexByte(s[i:], '}')
 			if end < 0 || !isEnvName(s[i+2:i+end]) {
 				d.faultIn(n, i, "%s: ${ is not followed by a variable's name and }; write ${NAME}, or $${ for the signs themselves", key)

@@ -21,6 +21,15 @@ type loader struct {
 	open    []string // absolute paths of the files that are being read
 	seen    map[string]bool
 	secrets []SecretUse
+	texts   []fileText         // of the files, in the order of reading
+	stored  map[string]*source // of the store, by name
+}
+
+func newLoader(opts Options) *loader {
+	if opts.Getenv == nil {
+		opts.Getenv = os.LookupEnv
+	}
+	return &loader{opts: opts, faults: &faultList{}, seen: map[string]bool{}, stored: map[string]*source{}}
 }
 
 // maxIncludes bounds how many files one configuration may have.
@@ -28,22 +37,37 @@ const maxIncludes = 1000
 
 // readFile parses one file, merges it and goes on with what it includes.
 func (l *loader) readFile(name, abs string, data []byte) {
-	l.names, l.paths = append(l.names, name), append(l.paths, abs)
 	l.seen[real(abs)] = true
-	src := parse(name, data, l.faults)
-	if src == nil {
+	raw := l.readText(name, abs, data)
+	if raw == nil {
 		return
 	}
-	d := newDecoder(src, l.faults, l.opts.Getenv)
-	var raw fileRaw
-	d.value(src.root, reflect.ValueOf(&raw).Elem(), field{}, nil)
-	l.secrets = append(l.secrets, d.secrets...)
-	l.merge(reflect.ValueOf(&l.raw).Elem(), reflect.ValueOf(&raw).Elem())
 	l.open = append(l.open, real(abs))
 	for _, glob := range raw.Include.items {
 		l.include(glob, name, filepath.Dir(abs))
 	}
 	l.open = l.open[:len(l.open)-1]
+}
+
+// readText parses the text of one file and merges it; nil = there is no sense in
+// it.
+func (l *loader) readText(name, abs string, data []byte) *fileRaw {
+	l.names, l.paths, l.texts = append(l.names, name), append(l.paths, abs), append(l.texts, fileText{name, abs, data})
+	src := parse(name, data, l.faults)
+	if src == nil {
+		return nil
+	}
+	return l.take(src)
+}
+
+// take decodes a source and merges it.
+func (l *loader) take(src *source) *fileRaw {
+	d := newDecoder(src, l.faults, l.opts.Getenv)
+	var raw fileRaw
+	d.value(src.root, reflect.ValueOf(&raw).Elem(), field{}, nil)
+	l.secrets = append(l.secrets, d.secrets...)
+	l.merge(reflect.ValueOf(&l.raw).Elem(), reflect.ValueOf(&raw).Elem())
+	return &raw
 }
 
 // include reads the files that a glob names. home is the folder of the file
@@ -172,7 +196,10 @@ func (m *dict[T]) join(l *loader, other any) {
 		first[e.name] = e.key
 	}
 	for _, e := range from.items {
-		if f, ok := first[e.name]; ok {
+		if f, ok := first[e.name]; ok && e.key.src.stored {
+			l.fault(e.key, "service %s is defined in %s, and what a file defines the store may not shadow: change it there, or remove it there or from the store (bellhop yaml rm %[1]s)", e.name, f.line())
+			continue
+		} else if ok {
 			l.fault(e.key, "%s is defined twice; it stands in %s already", shorten(e.name), f.line())
 			continue
 		}

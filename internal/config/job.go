@@ -198,6 +198,7 @@ func (b *builder) jobFaultPos(e entry[jobRaw], f bellhop.JobFault) bellhop.Posit
 
 func (b *builder) scriptURL(raw jobRaw) {
 	if raw.ScriptURL.good() {
+		b.noPassword(raw.ScriptURL)
 		u, err := url.Parse(raw.ScriptURL.val)
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
 			b.fault(raw.ScriptURL.at, "script_url: %s is not an address such as https://example.com/deploy.sh", shorten(raw.ScriptURL.val))

@@ -25,6 +25,8 @@ type source struct {
 	name  string   // as the asker knows it
 	lines []string // without their ends
 	root  *yaml.Node
+	// stored: it is of the store, and came over a network.
+	stored bool
 }
 
 func (s *source) line(n int) string {

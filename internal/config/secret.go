@@ -29,7 +29,7 @@ func (u SecretUse) Fault(err error) bellhop.Fault {
 func (d *decoder) secret(n *yaml.Node, f field, val string) (ok bool) {
 	name, is := strings.CutPrefix(val, bellhop.SecretPrefix)
 	if !is {
-		return true
+		return !d.src.stored || d.sealed(n, f, val)
 	}
 	if f.mode != modeSecret {
 		d.fault(n, "%s: no secret can stand here; secret:NAME is read in the values of env: and in the tokens of chats, the secrets of webhooks and the addresses and passwords of brokers", f.key)

@@ -127,6 +127,16 @@ func (e *Engine) Activate(ctx context.Context, cat *bellhop.Catalog) error {
 // ActivateFor is Activate for a person who wanted it; the zero Person is the
 // server itself.
 func (e *Engine) ActivateFor(ctx context.Context, cat *bellhop.Catalog, p bellhop.Person) error {
+	return e.activate(ctx, cat, p, e.only.Load() == nil) // what serves only its own asks owns nothing that happens by itself
+}
+
+// Adopt is Activate for a catalog that follows what another server activated:
+// which is the newest does not change.
+func (e *Engine) Adopt(ctx context.Context, cat *bellhop.Catalog) error {
+	return e.activate(ctx, cat, bellhop.Person{}, false)
+}
+
+func (e *Engine) activate(ctx context.Context, cat *bellhop.Catalog, p bellhop.Person, newest bool) error {
 	if err := e.beginAudit(ctx); err != nil {
 		return err
 	}
@@ -141,7 +151,7 @@ func (e *Engine) ActivateFor(ctx context.Context, cat *bellhop.Catalog, p bellho
 	if err := e.store.Definitions.PutDefinitions(ctx, next.definitions()); err != nil {
 		return err
 	}
-	if e.only.Load() == nil { // what serves only its own asks owns nothing that happens by itself
+	if newest {
 		err := e.store.Cluster.Activate(ctx, bellhop.Activation{Digest: cat.Digest, Server: e.server, At: e.clock.Now()})
 		if err != nil {
 			return err

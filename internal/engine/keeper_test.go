@@ -81,3 +81,27 @@ func TestOutputThatIsNotKeptAnyMore(t *testing.T) {
 		t.Errorf("%d pieces, %v", n, err)
 	}
 }
+
+// TestAdoptingIsNotActivating: it is judged by, and is not the newest.
+func TestAdoptingIsNotActivating(t *testing.T) {
+	h := newHouse(t)
+	before, err := h.store.Cluster.Activated(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cat := catalog()
+	cat.Digest = "another"
+	cat.Services[0].Name = "adopted"
+	for i := range cat.Services[0].Jobs {
+		cat.Services[0].Jobs[i].Service = "adopted"
+	}
+	if err := h.Adopt(t.Context(), cat); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := h.store.Cluster.Activated(t.Context()); err != nil || after != before {
+		t.Errorf("the newest is %+v, was %+v, %v", after, before, err)
+	}
+	if got := h.run(alice, ask("adopted", "deploy", "a")); got.Run == 0 {
+		t.Error("it is not judged by")
+	}
+}

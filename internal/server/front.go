@@ -98,21 +98,26 @@ func (s *Server) Reload(ctx context.Context) (api.Reloaded, error) {
 func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded, error) {
 	s.reloads.Lock()
 	defer s.reloads.Unlock()
-	next, faults, err := Load(s.config.Load().Path)
+	base, faults, err := Load(s.config.Load().Path)
 	if err != nil {
 		return api.Reloaded{}, err
 	}
+	var heads map[string]head
+	var f fitted
 	if len(faults) == 0 {
-		if faults, err = s.newFaults(ctx, next); err != nil {
+		if heads, f, faults, err = s.refit(ctx, base); err != nil {
 			return api.Reloaded{}, err
 		}
 	}
 	if len(faults) > 0 {
 		return api.Reloaded{}, bellhop.Errorf(bellhop.Invalid, "the configuration has faults, so the old one stays:\n%s", faultLines(faults))
 	}
+	next := f.next
 	if err := s.activate(ctx, next, p); err != nil {
 		return api.Reloaded{}, err
 	}
+	s.held.set(base, heads, f)
+	s.tellLeft(f.left)
 	s.followBrokers(ctx)
 	got := api.Reloaded{Services: len(next.Catalog.Services), Restart: startOnly(s.opt.Config, next)}
 	if len(got.Restart) > 0 {
@@ -127,9 +132,13 @@ func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded,
 
 // activate makes a configuration the one that asks are judged by.
 func (s *Server) activate(ctx context.Context, next *Loaded, p bellhop.Person) error {
+	return s.activateBy(next, func() error { return s.engine.ActivateFor(ctx, next.Catalog, p) })
+}
+
+func (s *Server) activateBy(next *Loaded, do func() error) error {
 	s.swap.Lock()
 	defer s.swap.Unlock()
-	if err := s.engine.ActivateFor(ctx, next.Catalog, p); err != nil {
+	if err := do(); err != nil {
 		return err
 	}
 	s.config.Store(next)
@@ -150,7 +159,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 		{"log", started.Log == now.Log},
 		{"runner", started.Runner == now.Runner},
 		{"store", started.Store == now.Store},
-		{"web", reflect.DeepEqual(started.Web, now.Web)},
+		{"web", sameWeb(started.Web, now.Web)},
 	} {
 		if !k.same {
 			keys = append(keys, k.key)
@@ -213,4 +222,13 @@ func (f front) VerifyAudit(ctx context.Context, p bellhop.Person) (api.AuditChec
 func sameChat(a, b config.Chat) bool {
 	a.Pos, b.Pos = bellhop.Position{}, bellhop.Position{}
 	return reflect.DeepEqual(a, b)
+}
+
+func sameWeb(a, b *config.Web) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := *a, *b
+	x.Pos, y.Pos = bellhop.Position{}, bellhop.Position{}
+	return reflect.DeepEqual(x, y)
 }

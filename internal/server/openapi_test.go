@@ -211,6 +211,11 @@ services:
 	d.answers("POST /v1/tokens", "/v1/tokens", `{"name": "other", "as": "bob", "allow": ["site"]}`)
 	d.answers("GET /v1/tokens", "/v1/tokens", "")
 	d.answers("DELETE /v1/tokens/{name}", "/v1/tokens/other", "")
+	d.answers("POST /v1/yaml", "/v1/yaml", "services: {deploys: {jobs: {deploy: {run: echo deployed}}}}")
+	d.answers("POST /v1/yaml", "/v1/yaml", "services: {deploys: {jobs: {deploy: {rnu: echo deployed}}}}")
+	d.answers("GET /v1/yaml", "/v1/yaml", "")
+	d.answers("DELETE /v1/yaml/{service}", "/v1/yaml/deploys", "")
+	d.answers("GET /v1/yaml/{service}/history", "/v1/yaml/deploys/history", "")
 	d.answers("GET /v1/audit", "/v1/audit?limit=50", "")
 	d.answers("GET /v1/audit/verify", "/v1/audit/verify", "")
 	for answer, unseen := range d.left {

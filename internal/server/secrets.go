@@ -61,6 +61,7 @@ func OpenSecrets(ctx context.Context, cfg *Loaded, p bellhop.Person) (_ *Secrets
 	if err != nil {
 		return nil, err
 	}
+	cfg = cfg.WithStored(ctx, store)
 	x := &Secrets{
 		store: store, config: func() *Loaded { return cfg }, person: p, by: principal(cfg, p), learn: func(context.Context) {}, clock: bellhop.SystemClock{},
 		close: func() { _ = store.Admin.Close() },

@@ -71,6 +71,7 @@ type Server struct {
 	tracer    *tracing.Tracer  // nil = there are no traces
 	brokers   *broker.Set
 	seals     seals
+	held      onShelf
 	socket    string
 
 	clients  counter // connections that take reports
@@ -124,6 +125,12 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.openVault(ctx, cfg); err != nil {
 		return nil, err
 	}
+	if cfg, err = s.withStored(ctx, cfg); err != nil {
+		return nil, err
+	}
+	s.opt.Config = cfg // what a start reads, it reads with these
+	s.config.Store(cfg)
+	s.table.Store(cfg.table)
 	ex := shell.New(shell.Options{Home: cfg.Home, StoreID: s.mark, KillAfter: cfg.Runner.KillAfter, Log: s.log, Clock: s.clock})
 	s.onStop(func(context.Context) { ex.Close() })
 	if err := ex.Recover(ctx); err != nil { // before any of its runs is taken over
@@ -157,6 +164,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.makeSSHs(ctx, cfg); err != nil {
 		return nil, err
 	}
+	s.followShelf()
 	s.makeClock()
 	s.makeBrokers()
 	if s.opt.rehearsal == nil || s.opt.rehearsal.opt.Listen {

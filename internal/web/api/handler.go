@@ -56,6 +56,7 @@ type Admin interface {
 	Handover(ctx context.Context, p bellhop.Person) (Server, error)
 	Secrets(ctx context.Context, p bellhop.Person) (Secrets, error)
 	Tokens
+	YAMLs
 	Trail
 }
 
@@ -141,6 +142,7 @@ func newHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("POST /v1/reload", h.reload)
 	h.handleTokens()
 	h.handleWebhooks()
+	h.handleYAML()
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, bellhop.Errorf(bellhop.NotFound, "there is nothing at %s %.80q", r.Method, r.URL.Path))
 	})

@@ -17,8 +17,9 @@ type operation struct {
 	more    string // "" = nothing else to say
 	query   []parameter
 	header  []parameter
-	body    any  // a value of the type; nil = none
-	needed  bool // the body may not be left out
+	body    any    // a value of the type; nil = none
+	media   string // of the body; "" = application/json
+	needed  bool   // the body may not be left out
 	answers []answers
 }
 
@@ -117,7 +118,7 @@ func (s *schemas) operation(op operation, method, path string) map[string]any {
 		out["parameters"] = params
 	}
 	if op.body != nil {
-		out["requestBody"] = map[string]any{"required": op.needed, "content": s.content("", op.body)}
+		out["requestBody"] = map[string]any{"required": op.needed, "content": s.content(op.media, op.body)}
 	}
 	responses := map[string]any{
 		"default": map[string]any{"description": "It was not done; detail says why, and what to do.", "content": s.content("application/problem+json", web.Problem{})},

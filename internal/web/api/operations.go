@@ -16,7 +16,7 @@ var (
 // operations are the endpoints of the public API, by their patterns.
 func operations() map[string]operation {
 	all := map[string]operation{}
-	for _, group := range []map[string]operation{askOperations(), runOperations(), lookOperations(), webhookOperations(), manageOperations()} {
+	for _, group := range []map[string]operation{askOperations(), runOperations(), lookOperations(), webhookOperations(), manageOperations(), yamlOperations()} {
 		for pattern, op := range group {
 			all[pattern] = op
 		}
@@ -133,5 +133,26 @@ func manageOperations() map[string]operation {
 			about: "Make a token", more: "For admins. What proves it is told once.", body: bellhop.Token{}, needed: true, answers: ok("What proves it.", tokenMade{}),
 		},
 		"DELETE /v1/tokens/{name}": {about: "End a token", more: "For admins.", answers: ok("It is not valid any more.", struct{}{})},
+	}
+}
+
+func yamlOperations() map[string]operation {
+	match := parameter{name: "If-Match", about: "The version that must be there, as the ETag of an answer has it."}
+	return map[string]operation{
+		"POST /v1/yaml": {
+			about: "Keep a service in the store and make it active", more: "For admins. It is checked with all others first; the same text again changes nothing.",
+			header: []parameter{match, {name: "If-None-Match", about: "*: it must not be there yet."}}, body: "", media: mediaYAML, needed: true,
+			answers: ok("The version that it has.", YAML{}),
+		},
+		"GET /v1/yaml": {about: "List the services that the store keeps", more: "For admins.", answers: ok("The services.", yamlList{})},
+		"GET /v1/yaml/{service}": {
+			about: "Show the YAML of a service that the store keeps", more: "For admins.",
+			query:   []parameter{{name: "version", about: "Of this version; default: the newest.", schema: int64(0)}},
+			answers: []answers{{status: http.StatusOK, about: "The YAML.", body: "", media: mediaYAML}},
+		},
+		"GET /v1/yaml/{service}/history": {about: "List the versions of a service, newest first", more: "For admins.", answers: ok("The versions.", yamlHistory{})},
+		"DELETE /v1/yaml/{service}": {
+			about: "Take a service out of the store", more: "For admins. Its runs stay.", header: []parameter{match}, answers: ok("The version that removes it.", YAML{}),
+		},
 	}
 }
