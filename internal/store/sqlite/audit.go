@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	sqlInsertAudit    = `INSERT INTO audit (id, at, low, high, data) VALUES (?, ?, ?, ?, ?)`
+	sqlInsertAudit    = `INSERT INTO audit (id, at, data) VALUES (?, ?, ?)`
 	sqlInsertAuditKey = `INSERT INTO audit_key (key, page) VALUES (?, ?)`
 	// By UNIQUE (name).
 	sqlChainID = `SELECT id FROM audit_chain WHERE name = ?`
@@ -118,7 +118,7 @@ func (t *tx) writeAudit() error {
 	if p == nil {
 		return nil
 	}
-	if _, err := t.c.exec(sqlInsertAudit, p.ID, p.Late, numberOrNull(p.Low), numberOrNull(p.High), p.Data); err != nil {
+	if _, err := t.c.exec(sqlInsertAudit, p.ID, p.Late, p.Data); err != nil {
 		return err
 	}
 	for _, key := range p.Keys {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,5 +117,33 @@ func TestTheAuditIsReadWithoutAServer(t *testing.T) {
 		if bellhop.CodeOf(err) != bellhop.Unavailable {
 			t.Errorf("it %s: %v", what, err)
 		}
+	}
+}
+
+// TestEarlierPagesAreFoundByTheirRuns: those that were written before there
+// were keys for bands of runs.
+func TestEarlierPagesAreFoundByTheirRuns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := withJob(t, path)
+	must(t, s.Audit.Begin(ctx, "one", auditKey(), time.Now()))
+	for _, run := range []bellhop.RunID{500, 501, 7} {
+		must(t, s.Audit.Append(ctx, []bellhop.AuditRecord{{Action: "retry", Run: run, Allowed: true}}))
+	}
+	execSQL(t, path, `DELETE FROM audit_key`)
+	find := func() (n []int) {
+		for _, run := range []bellhop.RunID{500, 501, 7, 8} {
+			recs, _, err := s.Audit.Records(ctx, bellhop.AuditFilter{Run: run})
+			must(t, err)
+			n = append(n, len(recs))
+		}
+		return n
+	}
+	if n := find(); !slices.Equal(n, []int{0, 0, 0, 0}) {
+		t.Fatalf("found without anything to find them by: %v", n)
+	}
+	execSQL(t, path, `UPDATE audit SET low = 500, high = 501 WHERE id IN (1 << 40 | 2, 1 << 40 | 3)`)
+	execSQL(t, path, `INSERT INTO audit_key (key, page) VALUES ('r7', 1 << 40 | 4)`)
+	if n := find(); !slices.Equal(n, []int{1, 1, 1, 0}) {
+		t.Errorf("found %v", n)
 	}
 }

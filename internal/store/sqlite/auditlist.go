@@ -113,8 +113,8 @@ func (c *conn) auditPages(ctx context.Context, f *bellhop.AuditFilter) (all both
 		return &indexed{ctx: ctx, c: c, query: query, arg: arg}
 	}
 	if f.Run != 0 {
-		from, to := trail.Band(f.Run)
-		all = append(all, either{along(sqlAuditIDsByKey, trail.RunKey(f.Run)), along(sqlAuditIDsOfRun, from, to)})
+		key, from, to := trail.Earlier(f.Run)
+		all = append(all, either{&coveredBy{c: c, key: trail.RunKey(f.Run)}, along(sqlAuditIDsByKey, key), along(sqlAuditIDsOfRun, from, to)})
 	}
 	for _, key := range trail.Keys(f) {
 		all = append(all, &coveredBy{c: c, key: key})

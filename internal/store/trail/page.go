@@ -48,12 +48,11 @@ const (
 // then of each its run, what it says with the length of that, and its hash.
 // A length of 0 begins a record that is written short, see appendShort.
 type Page struct {
-	ID        int64
-	Late      int64 // the latest time of a record, in microseconds
-	Early     int64 // the earliest one
-	Low, High int64 // see Band
-	Data      []byte
-	Keys      []string // what it is found by
+	ID    int64
+	Late  int64 // the latest time of a record, in microseconds
+	Early int64 // the earliest one
+	Data  []byte
+	Keys  []string // what it is found by
 }
 
 // Record is an audit record as far as it can be made before its turn.
@@ -94,7 +93,7 @@ type End struct {
 	former found               // of the last record
 	said   bellhop.PackedAudit // by the last record of the page; nil: there is none
 	seen   map[found]bool
-	runs   map[int64]bool // beyond the band
+	bands  map[int64]bool // of runs
 
 	pages   int            // that were taken
 	covered map[string]int // the page that had a key last
@@ -103,7 +102,7 @@ type End struct {
 // NewEnd returns the end of the chain with that number, of whose last page the
 // id and the data are given; nil: there is none yet.
 func NewEnd(number int64, sums *bellhop.AuditChain, id int64, data []byte) *End {
-	e := &End{number: number, sums: sums, seen: map[found]bool{}, runs: map[int64]bool{}, covered: map[string]int{}, room: 512}
+	e := &End{number: number, sums: sums, seen: map[found]bool{}, bands: map[int64]bool{}, covered: map[string]int{}, room: 512}
 	if data == nil {
 		return e
 	}
@@ -145,7 +144,7 @@ func (e *End) Add(r *Record, run bellhop.RunID) (full bool) {
 		e.seen[r.found] = true
 	}
 	if run != 0 {
-		e.noteRun(int64(run))
+		e.bands[int64(run)>>bandBits] = true
 	}
 	return e.count >= maxRecords || len(p.Data) >= maxBytes
 }
@@ -225,22 +224,24 @@ func (e *End) Take() *Page {
 	if len(e.covered) > maxCovered {
 		clear(e.covered)
 	}
-	for f := range e.seen {
-		for _, key := range keysOf(f) {
-			if at, ok := e.covered[key]; ok && !keys[key] && e.pages-at < Cover {
-				continue
-			}
+	add := func(key string) {
+		if at, ok := e.covered[key]; !ok || e.pages-at >= Cover {
 			keys[key], e.covered[key] = true, e.pages
 		}
 	}
-	e.pages++
-	for run := range e.runs {
-		keys[runKey(run)] = true
+	for f := range e.seen {
+		for _, key := range keysOf(f) {
+			add(key)
+		}
 	}
+	for band := range e.bands {
+		add(bandKey(band))
+	}
+	e.pages++
 	p.Keys = slices.Sorted(maps.Keys(keys))
 	e.page, e.count, e.said, e.room = Page{}, 0, nil, len(p.Data)*5/4
 	clear(e.seen)
-	clear(e.runs)
+	clear(e.bands)
 	return &p
 }
 
@@ -253,25 +254,9 @@ const Cover = 16
 // maxCovered bounds what is remembered of them.
 const maxCovered = 1000
 
-// band is how far apart the runs are at most that a page is found by without
-// having keys for them: runs are mostly made in order.
-const band = 128
-
-func (e *End) noteRun(run int64) {
-	p := &e.page
-	switch {
-	case p.Low == 0:
-		p.Low, p.High = run, run
-	case run >= p.Low && run < p.Low+band:
-		p.High = max(p.High, run)
-	default:
-		e.runs[run] = true
-	}
-}
-
-// Band returns the bounds of Low of the pages that may have a run without a
-// key for it; their High is not below the run.
-func Band(run bellhop.RunID) (from, to int64) { return int64(run) - band + 1, int64(run) }
+// bandBits is the size of a band: runs are mostly made in order, so pages are
+// found by the 128 that a run is among.
+const bandBits = 7
 
 func keysOf(f found) (keys []string) {
 	if f.principal != "" {
@@ -289,11 +274,11 @@ func keysOf(f found) (keys []string) {
 	return keys
 }
 
-func runKey(run int64) string { return "r" + strconv.FormatInt(run, 10) }
+func bandKey(band int64) string { return "b" + strconv.FormatInt(band, 10) }
 
 // Keys returns what a page, or one of the Cover-1 before it, must have that a
 // filter is about, those first that fewer pages have. A run is not among them:
-// it is found by RunKey, which a page has itself, or Band.
+// it is found by RunKey, or as in earlier pages.
 func Keys(f *bellhop.AuditFilter) (keys []string) {
 	if f.Principal != "" {
 		keys = append(keys, "p"+f.Principal)
@@ -309,8 +294,15 @@ func Keys(f *bellhop.AuditFilter) (keys []string) {
 	return keys
 }
 
-// RunKey is the key for a run beyond the band.
-func RunKey(run bellhop.RunID) string { return runKey(int64(run)) }
+// RunKey is the key for a run.
+func RunKey(run bellhop.RunID) string { return bandKey(int64(run) >> bandBits) }
+
+// Earlier returns how pages are found that have low and high, as all had before
+// there were keys for bands of runs: by a key of their own, or because low is
+// from from to to, and high not below the run.
+func Earlier(run bellhop.RunID) (key string, from, to int64) {
+	return "r" + strconv.FormatInt(int64(run), 10), int64(run) - 127, int64(run)
+}
 
 // Decode reads a page of the chain with that name. From where it can't be
 // read there is one more record, which says so and does not verify: a list
