@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/server"
@@ -511,4 +512,29 @@ func TestAReloadThatAServiceDoesNotGoWithIsRefused(t *testing.T) {
 	if status, body, _ := c.do("POST", "/v1/reload", ""); status != 400 || !strings.Contains(body, `store:deploys:1:`) || !strings.Contains(body, "alice") {
 		t.Errorf("%d %s", status, body)
 	}
+}
+
+// TestABrokerOfAStoredServiceIsFollowed as soon as the service is there, and no
+// longer.
+func TestABrokerOfAStoredServiceIsFollowed(t *testing.T) {
+	addr, away := freeAddress(t), freeAddress(t)
+	c := yamlOf(t, start(t, fmt.Sprintf("web: {listen: %q}\n", addr)+echo))
+	c.mustPut(fmt.Sprintf("services: {shop: {jobs: {ship: {run: \"true\"}}, brokers: [{name: a, redis: {url: \"redis://%s\", stream: s}, job: ship}]}}", away), 1)
+	told := func(want bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			_, body := get(t, "http://"+addr+"/readyz")
+			if strings.Contains(body, "broker:shop/a: the Redis server: ") == want {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("/readyz: %s", body)
+			}
+		}
+	}
+	told(true)
+	if status, body, _ := c.do("DELETE", "/v1/yaml/shop", ""); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	told(false)
 }
