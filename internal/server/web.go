@@ -32,7 +32,7 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 		}
 	}
 	rates := newRates(cfg.Web.Rate, s.clock)
-	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries(), rates}, Clock: s.clock, Log: s.log}))
+	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries(), rates, newRecords()}, Clock: s.clock, Log: s.log}))
 	posted, err := s.callbacks()
 	if err != nil {
 		return nil, err
@@ -57,7 +57,13 @@ type hooks struct {
 	s     *Server
 	came  *deliveries
 	rates *rates
+	// records bounds how much of what is not proven the trail has of all
+	// addresses at once: it is kept for good.
+	records *rate.Limiter
 }
+
+// newRecords bounds records of what anybody may have refused.
+func newRecords() *rate.Limiter { return rate.NewLimiter(rate.Every(badTokensEvery), badRecords) }
 
 func (h hooks) Webhooks(service string) []bellhop.Webhook { return h.s.engine.Webhooks(service) }
 
@@ -79,7 +85,9 @@ func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args be
 }
 
 func (h hooks) Unproven(ctx context.Context, service string, from netip.Addr, times int, err error) {
-	h.s.engine.Unproven(ctx, service, from, times, err)
+	if h.records.AllowN(h.s.clock.Now(), 1) {
+		h.s.engine.Unproven(ctx, service, from, times, err)
+	}
 }
 
 func (h hooks) Delivered(d []bellhop.Delivery) { h.came.add(d) }
@@ -99,7 +107,7 @@ const (
 func (s *Server) bearer(rates *rates) func(*http.Request) (bellhop.Person, error) {
 	var mu sync.Mutex
 	bad := make(map[netip.Addr]*rate.Limiter)
-	records := rate.NewLimiter(rate.Every(badTokensEvery), badRecords)
+	records := newRecords()
 	of := func(from netip.Addr) *rate.Limiter {
 		mu.Lock()
 		defer mu.Unlock()

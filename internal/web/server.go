@@ -161,7 +161,7 @@ func (s *Server) headers(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, s.client(r))))
+		next.ServeHTTP(w, r.WithContext(WithClient(r.Context(), s.client(r))))
 	})
 }
 
@@ -253,6 +253,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 type clientKey struct{}
+
+// WithClient is a context of a request that comes from an address.
+func WithClient(ctx context.Context, from netip.Addr) context.Context {
+	return context.WithValue(ctx, clientKey{}, from)
+}
 
 // Client is the address that a request comes from: the nearest one in
 // X-Forwarded-For that no trusted proxy has, or the connection's.

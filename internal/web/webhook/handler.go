@@ -25,7 +25,8 @@ type House interface {
 	// Hook asks for the run that a webhook wants. The same key again is the same
 	// run.
 	Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error)
-	// Unproven records that a request was refused, once for so many.
+	// Unproven records that a request was refused, once for so many; of too many
+	// addresses at once, not each.
 	Unproven(ctx context.Context, service string, from netip.Addr, times int, err error)
 	// Delivered is told of what came and was proven, once for each webhook, when
 	// it is answered. It does not block.
@@ -45,12 +46,7 @@ type Handler struct {
 	mux *http.ServeMux
 
 	mu  sync.Mutex
-	bad map[place]*refusals
-}
-
-type place struct {
-	service string
-	from    netip.Addr
+	bad map[netip.Addr]*refusals // by web.Network
 }
 
 // refusals counts what was refused since it was recorded last.
@@ -61,7 +57,7 @@ type refusals struct {
 
 const (
 	// recordEvery is how often refusals of one address are recorded at most, and
-	// maxBad how many of them are looked at in that time.
+	// maxBad how many of them are told apart in that time.
 	recordEvery = time.Minute
 	maxBad      = 120
 	maxPlaces   = 10_000
@@ -76,7 +72,7 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{opt: o, mux: http.NewServeMux(), bad: make(map[place]*refusals)}
+	h := &Handler{opt: o, mux: http.NewServeMux(), bad: make(map[netip.Addr]*refusals)}
 	h.mux.HandleFunc("POST /webhooks/{service}", h.serve)
 	h.mux.HandleFunc("POST /webhooks/{service}/{name}", h.serve)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -103,11 +99,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	req := &Request{Header: r.Header, Body: body, From: web.Client(r.Context()), Now: h.opt.Clock.Now()}
 	service, name := r.PathValue("service"), r.PathValue("name")
-	if h.tooMany(service, req.From, req.Now) {
-		w.Header().Set("Retry-After", "60")
-		web.Fail(w, &web.Problem{Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, Detail: "too many requests from this address were not proven; try again in a minute"})
-		return
-	}
 	hooks := slices.DeleteFunc(slices.Clone(h.opt.House.Webhooks(service)), func(b bellhop.Webhook) bool {
 		return name != "" && (!b.Named || b.Name != name)
 	})
@@ -117,7 +108,12 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(proven) == 0 { // whether there is such a webhook is nobody's business either
-		h.refuse(r.Context(), service, req, err)
+		if !h.refuse(r.Context(), service, req, err) {
+			web.Fail(w, &web.Problem{
+				Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, After: 60, Detail: "too many requests from this address were not proven; try again in a minute",
+			})
+			return
+		}
 		web.Fail(w, &web.Problem{Status: http.StatusUnauthorized, Code: bellhop.NotAllowed, Detail: err.Error()})
 		return
 	}
@@ -200,31 +196,27 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, hooks []bellhop.W
 	_ = json.NewEncoder(w).Encode(map[string][]asked{"runs": runs})
 }
 
-// tooMany reports whether an address has shown so much that was not proven that
-// nothing of it is looked at for a while.
-func (h *Handler) tooMany(service string, from netip.Addr, now time.Time) bool {
+// refuse counts what an address has shown that was not proven, and records the
+// first of a minute with how many there were in the one before. It reports
+// whether the address may be told why: not when there are too many. What is
+// proven is looked at all the while, since senders share addresses with others.
+func (h *Handler) refuse(ctx context.Context, service string, req *Request, err error) bool {
+	at := web.Network(req.From)
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	b := h.bad[place{service, from}]
-	return b != nil && now.Sub(b.since) < recordEvery && b.n >= maxBad
-}
-
-// refuse counts, and records the first of a minute with how many there were in
-// the one before.
-func (h *Handler) refuse(ctx context.Context, service string, req *Request, err error) {
-	at := place{service, req.From}
-	h.mu.Lock()
-	if len(h.bad) >= maxPlaces {
-		clear(h.bad)
-	}
 	b := h.bad[at]
 	times := 0
 	switch {
 	case b == nil:
+		if len(h.bad) >= maxPlaces {
+			clear(h.bad)
+		}
 		h.bad[at], times = &refusals{since: req.Now, n: 1}, 1
 	case req.Now.Sub(b.since) >= recordEvery || req.Now.Before(b.since):
 		times = max(1, b.n) // those before, of which one was recorded, and this one
 		*b = refusals{since: req.Now, n: 1}
+	case b.n >= maxBad:
+		h.mu.Unlock()
+		return false
 	default:
 		b.n++
 	}
@@ -232,4 +224,5 @@ func (h *Handler) refuse(ctx context.Context, service string, req *Request, err 
 	if times > 0 {
 		h.opt.House.Unproven(ctx, service, req.From, times, err)
 	}
+	return true
 }
