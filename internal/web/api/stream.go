@@ -79,6 +79,7 @@ func (h *Handler) output(w http.ResponseWriter, r *http.Request, c caller) error
 	}
 	q := r.URL.Query()
 	follow := q.Get("follow") == "true"
+	stands := h.standing(r)
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		attempt, seq, err := parseCursor(r.Header.Get("Last-Event-ID"))
 		if err != nil {
@@ -86,6 +87,9 @@ func (h *Handler) output(w http.ResponseWriter, r *http.Request, c caller) error
 		}
 		ev := &events{w: w, ctx: r.Context()}
 		return ev.end(h.front.Output(r.Context(), c.person, id, attempt, seq, follow, func(ch bellhop.Chunk) error {
+			if err := stands(); err != nil {
+				return err
+			}
 			return ev.send(cursor(ch.Attempt, ch.Seq), ch.Channel.String(), toChunk(ch))
 		}))
 	}
@@ -95,6 +99,9 @@ func (h *Handler) output(w http.ResponseWriter, r *http.Request, c caller) error
 	}
 	begun := false
 	err = h.front.Output(r.Context(), c.person, id, 0, 0, follow, func(ch bellhop.Chunk) error {
+		if err := stands(); err != nil {
+			return err
+		}
 		if only != "" && only != ch.Channel.String() {
 			return nil
 		}

@@ -1,28 +1,75 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
-	"sync/atomic"
+	"sync"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web"
 )
 
-// maxWatchers is how many streams of everything there are at a time: each
-// looks into the store by itself.
-const maxWatchers = 100
+// maxWatchers is how many streams of everything there are at a time, and
+// maxWatching of one principal: each looks into the store by itself.
+const (
+	maxWatchers = 100
+	maxWatching = 20
+)
 
 // watchers counts them.
-type watchers struct{ n atomic.Int64 }
-
-func (w *watchers) enter() error {
-	if w.n.Add(1) > maxWatchers {
-		w.n.Add(-1)
-		return bellhop.Errorf(bellhop.Unavailable, "%d clients watch already, as many as may; come back later, or ask for /v1/status from time to time", maxWatchers)
-	}
-	return nil
+type watchers struct {
+	mu sync.Mutex
+	n  int
+	by map[string]int // by principal
 }
 
-func (w *watchers) leave() { w.n.Add(-1) }
+// enter lets a person watch until leave is called.
+func (w *watchers) enter(p bellhop.Person) (leave func(), err error) {
+	name := cmp.Or(p.As, p.Principal()) // tokens that stand for somebody count together
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	const instead = "come back later, or ask for /v1/status from time to time"
+	switch {
+	case w.n >= maxWatchers:
+		return nil, bellhop.Errorf(bellhop.Unavailable, "%d clients watch already, as many as may; %s", maxWatchers, instead)
+	case w.by[name] >= maxWatching:
+		return nil, bellhop.Errorf(bellhop.Unavailable, "%d clients of %s watch already, as many as may of one; %s", maxWatching, name, instead)
+	}
+	if w.by == nil {
+		w.by = make(map[string]int)
+	}
+	w.n++
+	w.by[name]++
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.n--
+		if w.by[name]--; w.by[name] == 0 {
+			delete(w.by, name)
+		}
+	}, nil
+}
+
+// lookAgain is how often it is looked at most whether a stream's token is good.
+const lookAgain = time.Second
+
+// standing returns what is called before something more is told by a stream: an
+// error ends it, since its token was removed or has expired.
+func (h *Handler) standing(r *http.Request) func() error {
+	looked := time.Now()
+	return func() error {
+		if time.Since(looked) < lookAgain {
+			return nil
+		}
+		looked = time.Now()
+		_, err := h.person(r)
+		if err == nil || web.ProblemOf(err).Code != bellhop.NotAllowed { // such as that they ask too often
+			return nil
+		}
+		return err
+	}
+}
 
 // watch streams runs as they change: those that are active first, and behind
 // Last-Event-ID, which is the highest run that the client was told of.
@@ -34,18 +81,20 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, c caller) error 
 			return bellhop.Errorf(bellhop.Invalid, "Last-Event-ID is %.40q; it is the id of the last event that came", s)
 		}
 	}
-	if err := h.watchers.enter(); err != nil {
+	leave, err := h.watchers.enter(c.person)
+	if err != nil {
 		return err
 	}
-	defer h.watchers.leave()
+	defer leave()
+	stands := h.standing(r)
 	ev := &events{w: w, ctx: r.Context()}
 	ev.begin()
 	highest := after
 	return ev.end(h.front.Watch(r.Context(), c.person, after, func(run *bellhop.Run) error {
+		if err := stands(); err != nil {
+			return err
+		}
 		if run == nil {
-			if _, err := h.person(r); err != nil { // its token may have been taken away
-				return err
-			}
 			return ev.alive()
 		}
 		highest = max(highest, run.ID)

@@ -38,7 +38,9 @@ func (b busy) Watch(ctx context.Context, _ bellhop.Person, _ bellhop.RunID, fn f
 }
 
 func (b busy) Output(ctx context.Context, _ bellhop.Person, _ bellhop.RunID, _ int, _ int64, _ bool, fn func(bellhop.Chunk) error) error {
-	return b.each(ctx, func() error { return fn(bellhop.Chunk{Seq: 1, Attempt: 1, Channel: bellhop.Stdout, Data: []byte("x\n")}) })
+	return b.each(ctx, func() error {
+		return fn(bellhop.Chunk{Seq: 1, Attempt: 1, Channel: bellhop.Stdout, Data: []byte("x\n")})
+	})
 }
 
 // TestStreamsEndWithTheirToken, also while there is something to tell all the
