@@ -277,7 +277,9 @@ func newAside(conn *client.Connection, queue string) (*aside, error) {
 func (a *aside) publish(ctx context.Context, b *bellhop.Broker, d client.Delivery, reason string) error {
 	headers := client.Table{}
 	for k, v := range d.Headers {
-		headers[k] = v
+		if !strings.EqualFold(k, "CC") && !strings.EqualFold(k, "BCC") { // by which the server would send it elsewhere as well
+			headers[k] = v
+		}
 	}
 	headers["bellhop-broker"], headers["bellhop-queue"], headers["bellhop-reason"] = b.Principal(), b.From, reason
 	headers["bellhop-routing-key"] = d.RoutingKey

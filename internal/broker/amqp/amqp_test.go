@@ -228,3 +228,73 @@ func TestAMQP(t *testing.T) {
 	})
 	brokertest.Run(t, rig)
 }
+
+// TestWhatIsPutAsideGoesNowhereElse: headers CC and BCC would have the server
+// send it wherever a publisher likes, in Bellhop's name, such as to the queue
+// that it came from.
+func TestWhatIsPutAsideGoesNowhereElse(t *testing.T) {
+	_, p, addr := launch(t, "")
+	ctx := t.Context()
+	ch, err := p.channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ch.Close()
+	for _, queue := range []string{"orders", "payroll"} {
+		if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ch.ExchangeDeclare("in", "fanout", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.QueueBind("orders", "", "in", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	err = ch.PublishWithContext(ctx, "in", "", true, false, client.Publishing{
+		MessageId: "m", Body: []byte("{"), DeliveryMode: client.Persistent, Headers: client.Table{"CC": []any{"payroll", "orders"}, "kind": "new"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bellhop.Broker{
+		Service: "example", Name: "b", Kind: bellhop.BrokerAMQP, URL: "amqp://" + user + "@" + addr, From: "orders", DeadLetter: "orders.dead", MaxInFlight: 10,
+		OnInvalid: bellhop.OnInvalidDeadLetter,
+	}
+	sub, err := amqp.New()(ctx, &b, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	ms, err := sub.Receive(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.DeadLetter(ctx, ms[0], "it is no JSON"); err != nil {
+		t.Fatal(err)
+	}
+	for queue, want := range map[string]int{"orders": 0, "payroll": 0, "orders.dead": 1} {
+		n := 0
+		for {
+			d, ok, err := ch.Get(queue, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			n++
+			if d.Headers["kind"] != "new" {
+				t.Errorf("%s: %v", queue, d.Headers)
+			}
+		}
+		if n != want {
+			t.Errorf("%s has %d messages, not %d", queue, n, want)
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	if ms, err := sub.Receive(waiting, 1); err == nil {
+		t.Errorf("it came again: %v", ms[0].Headers)
+	}
+}

@@ -299,7 +299,9 @@ func (s *subscription) DeadLetter(ctx context.Context, m bellhop.Message, reason
 	out := client.NewMsg(s.dead())
 	out.Data = m.Body
 	for k, v := range m.Headers {
-		out.Header.Set(k, v)
+		if !strings.HasPrefix(strings.ToLower(k), "nats-") { // which are for the server, of the stream that it came by
+			out.Header.Set(k, v)
+		}
 	}
 	out.Header.Set(jetstream.MsgIDHeader, m.ID) // put aside again, it is once there
 	out.Header.Set("Bellhop-Id", m.ID)

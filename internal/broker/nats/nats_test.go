@@ -251,3 +251,39 @@ func TestMatches(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsPutAsideSaysNothingToTheServer: headers of a message that are for
+// the server are about the stream that it came by.
+func TestWhatIsPutAsideSaysNothingToTheServer(t *testing.T) {
+	_, js, addr := launch(t, "")
+	ctx := t.Context()
+	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(ctx, "s.a", []byte("{"), jetstream.WithExpectStream("S"), jetstream.WithExpectLastSequence(0)); err != nil {
+		t.Fatal(err)
+	}
+	b := bellhop.Broker{
+		Service: "example", Name: "b", Kind: bellhop.BrokerNATS, URL: "nats://bellhop:hunter2hunter2@" + addr, From: "S", Group: "g", ClaimAfter: time.Minute, MaxInFlight: 10,
+		OnInvalid: bellhop.OnInvalidDeadLetter,
+	}
+	sub, err := nats.New()(ctx, &b, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	ms, err := sub.Receive(ctx, 10)
+	if err != nil || len(ms) != 1 {
+		t.Fatalf("%+v, %v", ms, err)
+	}
+	if err := sub.DeadLetter(ctx, ms[0], "it is no JSON"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(ctx, "S-dead")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.GetLastMsgForSubject(ctx, "dead.S"); err != nil || m.Header.Get("Nats-Expected-Stream") != "" || m.Header.Get("Bellhop-Reason") == "" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
