@@ -112,6 +112,12 @@ type halt struct{ err error }
 
 func (h halt) Error() string { return h.err.Error() }
 
+// stuck is the error of an invalid message that can't be put aside. What is
+// wrong with it quotes the message, so that is not a part of what it says.
+type stuck struct{ fault, err error }
+
+func (s stuck) Error() string { return "an invalid message can't be put aside: " + s.err.Error() }
+
 // run has one subscription after the other.
 func (c *Consumer) run(ctx context.Context) {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
@@ -123,14 +129,18 @@ func (c *Consumer) run(ctx context.Context) {
 			c.mu.Lock()
 			c.halted = true
 			c.mu.Unlock()
-			c.ill(slog.LevelError, bellhop.Errorf(bellhop.Invalid, "it was stopped by an invalid message, which is still there (on_invalid: stop): %w", h.err))
+			c.ill(slog.LevelError, bellhop.Errorf(bellhop.Invalid, "it was stopped by an invalid message, which is still there (on_invalid: stop); the log says what is wrong with it"), "message", h.err)
 			<-ctx.Done()
 			return
 		}
 		if worked {
 			attempt = 0
 		}
-		c.ill(slog.LevelWarn, bellhop.Errorf(bellhop.Unavailable, "%w; it is tried again", err))
+		var about []any
+		if s, ok := errors.AsType[stuck](err); ok {
+			about = []any{"message", s.fault}
+		}
+		c.ill(slog.LevelWarn, bellhop.Errorf(bellhop.Unavailable, "%w; it is tried again", err), about...)
 		if c.pause(ctx, c.after(attempt)) != nil {
 			return
 		}
@@ -184,14 +194,15 @@ func (c *Consumer) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ill notes why nothing is taken. The log has it once, not at every attempt.
-func (c *Consumer) ill(level slog.Level, err error) {
+// ill notes why nothing is taken, which everybody may be told. The log has it
+// once, not at every attempt, with what else there is to say about it.
+func (c *Consumer) ill(level slog.Level, err error, about ...any) {
 	c.mu.Lock()
 	before := c.fault
 	c.fault = err
 	c.mu.Unlock()
 	if before == nil || before.Error() != err.Error() {
-		c.opt.Log.Log(context.Background(), level, "no messages are taken from the broker", "error", err)
+		c.opt.Log.Log(context.Background(), level, "no messages are taken from the broker", append([]any{"error", err}, about...)...)
 	}
 }
 

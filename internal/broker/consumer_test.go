@@ -1,9 +1,11 @@
 package broker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -441,4 +443,35 @@ func FuzzMessages(f *testing.F) {
 			}
 		})
 	})
+}
+
+// TestWhatIsToldOfAMessage: whether messages are taken is told to everybody
+// (/readyz); what stands in one is for the log.
+func TestWhatIsToldOfAMessage(t *testing.T) {
+	for _, on := range []bellhop.OnInvalid{bellhop.OnInvalidStop, bellhop.OnInvalidDeadLetter} {
+		t.Run(string(on), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				f.full = true
+				f.waiting = append(f.waiting, message("1", `{"n":1}`))
+				f.faults = func(bellhop.Invocation) error { return bellhop.Errorf(bellhop.Invalid, "n is no number: hunter2") }
+				b := entry()
+				b.OnInvalid = on
+				var log bytes.Buffer
+				c := broker.New(broker.Options{
+					Broker: b, Subscribe: f.subscribe, House: f, Random: func() float64 { return 1 }, Log: slog.New(slog.NewTextHandler(&log, nil)),
+				})
+				c.Start(t.Context())
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				if err := c.Ready(); err == nil || strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("it says %v", err)
+				}
+				c.Stop()
+				if !strings.Contains(log.String(), "hunter2") {
+					t.Errorf("the log says %s", &log)
+				}
+			})
+		})
+	}
 }

@@ -218,7 +218,7 @@ func (c *Consumer) settle(ctx context.Context, sub bellhop.Subscription, ms []be
 				continue
 			}
 			if err := sub.DeadLetter(ctx, ms[i], fault.Error()); err != nil {
-				failed = bellhop.Errorf(bellhop.Unavailable, "an invalid message (%w) can't be put aside: %w", fault, err)
+				failed = stuck{fault, err}
 				continue
 			}
 			c.opt.Log.Warn("a message is invalid, and was put aside", "message", ms[i].ID, "error", fault)
