@@ -158,9 +158,15 @@ func (m *Metrics) histogram(name, help string, buckets []float64, labels ...stri
 // List describes each metric of Bellhop's own.
 func (m *Metrics) List() []Description { return slices.Clone(m.list) }
 
-// Write writes all metrics as text. Those of a job are left out unless sees
-// says that whoever reads may know of it.
-func (m *Metrics) Write(w io.Writer, sees func(service, job string) bool) error {
+// Sees says what whoever reads may know of.
+type Sees struct {
+	Job     func(service, job string) bool
+	Adapter func(name string) bool
+}
+
+// Write writes all metrics as text. Those of a job or an adapter are left out
+// unless sees says that whoever reads may know of it.
+func (m *Metrics) Write(w io.Writer, sees Sees) error {
 	families, err := m.registry.Gather()
 	if len(families) == 0 && err != nil {
 		return err
@@ -179,8 +185,8 @@ func (m *Metrics) Write(w io.Writer, sees func(service, job string) bool) error 
 	return err
 }
 
-// hidden reports whether a metric is of a job that is not to be seen.
-func hidden(one *dto.Metric, sees func(service, job string) bool) bool {
+// hidden reports whether a metric is of something that is not to be seen.
+func hidden(one *dto.Metric, sees Sees) bool {
 	var service, job string
 	for _, l := range one.Label {
 		switch l.GetName() {
@@ -188,9 +194,11 @@ func hidden(one *dto.Metric, sees func(service, job string) bool) bool {
 			service = l.GetValue()
 		case "job_name": // Prometheus gives the name job to what it scrapes
 			job = l.GetValue()
+		case "adapter":
+			return !sees.Adapter(l.GetValue())
 		}
 	}
-	return service != "" && !sees(service, job)
+	return service != "" && !sees.Job(service, job)
 }
 
 // source bounds what a source may be called.

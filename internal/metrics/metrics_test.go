@@ -95,7 +95,7 @@ func ref(c bellhop.ClaimedRun) bellhop.LeaseRef {
 func (r *rig) read(sees func(string, string) bool) map[string]float64 {
 	r.Helper()
 	var out bytes.Buffer
-	if err := r.m.Write(&out, sees); err != nil {
+	if err := r.m.Write(&out, metrics.Sees{Job: sees, Adapter: func(string) bool { return true }}); err != nil {
 		r.Fatal(err)
 	}
 	return parse(r.T, &out)

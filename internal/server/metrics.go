@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/metrics"
@@ -17,7 +19,7 @@ func (s *Server) measured(store *bellhop.Store) *bellhop.Store {
 	if cfg.Web == nil || s.opt.Solo || s.opt.rehearsal != nil {
 		return store
 	}
-	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceSchedule, bellhop.SourceWebhook}
+	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker}
 	for _, c := range cfg.Chats {
 		sources = append(sources, c.Name)
 	}
@@ -61,11 +63,12 @@ func (s *Server) serveMetrics(who func(*http.Request) (bellhop.Person, error)) h
 	})
 }
 
-// sees says of which jobs somebody may know, each decided once.
-func (s *Server) sees(ctx context.Context, p bellhop.Person) func(service, job string) bool {
+// sees says of which jobs somebody may know, each decided once, and of which
+// brokers: those that ask for such a job.
+func (s *Server) sees(ctx context.Context, p bellhop.Person) metrics.Sees {
 	type name struct{ service, job string }
 	known := map[name]bool{}
-	return func(service, job string) bool {
+	job := func(service, job string) bool {
 		may, ok := known[name{service, job}]
 		if !ok {
 			may = s.engine.SeesJob(ctx, p, service, job)
@@ -73,4 +76,12 @@ func (s *Server) sees(ctx context.Context, p bellhop.Person) func(service, job s
 		}
 		return may
 	}
+	brokers := s.engine.Brokers()
+	return metrics.Sees{Job: job, Adapter: func(adapter string) bool {
+		i := slices.IndexFunc(brokers, func(b bellhop.Broker) bool { return b.Principal() == adapter })
+		if i < 0 {
+			return !strings.HasPrefix(adapter, bellhop.SourceBroker+":")
+		}
+		return job(brokers[i].Service, brokers[i].Job)
+	}}
 }

@@ -246,3 +246,22 @@ func eventually(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+// TestMetricsOfBrokers: that a service has one is nothing for who may not use
+// its job.
+func TestMetricsOfBrokers(t *testing.T) {
+	addr := freeAddress(t)
+	s := start(t, fmt.Sprintf(watched, addr)+fmt.Sprintf(`
+    brokers:
+      - {name: payroll, redis: {url: "redis://%s", stream: s}, job: secret}
+`, freeAddress(t)))
+	for as, want := range map[string]bool{"alice": true, "prometheus": false} {
+		_, got := scrape(t, addr, token(t, s, bellhop.Token{Name: as, As: as}))["bellhop_adapter_up adapter=broker:private/payroll"]
+		if got != want {
+			t.Errorf("%s is told of it: %t", as, got)
+		}
+	}
+	if got := scrape(t, addr, token(t, s, bellhop.Token{Name: "own", As: "alice", Allow: []string{"example"}})); strings.Contains(fmt.Sprint(got), "private") {
+		t.Errorf("a token for example is told %v", got)
+	}
+}
