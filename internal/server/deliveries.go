@@ -118,8 +118,17 @@ func (s *Server) hideProof(service, name string, list []bellhop.Delivery) {
 		}
 		m := mask.New(w.Proof.Secret)
 		for i := range list {
-			if text := m.Text(string(list[i].Body)); text != string(list[i].Body) {
-				list[i].Body, list[i].Masked = []byte(text), true
+			d := &list[i]
+			if text := m.Text(string(d.Body)); text != string(d.Body) {
+				d.Body, d.Masked = []byte(text), true
+			}
+			for k, v := range d.Header {
+				if text := m.Text(v); text != v {
+					d.Header[k], d.Masked = text, true
+				}
+			}
+			for _, text := range []*string{&d.Event, &d.ID, &d.Ignored, &d.Error} { // which quote it
+				*text = m.Text(*text)
 			}
 		}
 	}
