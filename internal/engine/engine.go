@@ -72,6 +72,7 @@ type Engine struct {
 	defs    definitions
 	works   works
 	holds   holdCache
+	glances glances
 	leading atomic.Bool // this server is the keeper
 	ticking atomic.Bool // it has the clock's role
 	// When a server with an older configuration looked last whether somebody has

@@ -37,6 +37,7 @@ func (e *Engine) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunI
 	defer endQueue()
 	begun, endBegun := e.bus.Subscribe(bellhop.TopicBegun)
 	defer endBegun()
+	defer e.glances.enter()()
 	w := &watch{e: e, p: p, after: after, known: make(map[bellhop.RunID]print)}
 	if after == 0 {
 		newest, err := e.store.Records.Runs(ctx, bellhop.RunFilter{Limit: 1})
@@ -47,9 +48,9 @@ func (e *Engine) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunI
 			w.after = newest[0].ID
 		}
 	}
-	last := e.clock.Now()
+	last, hinted := e.clock.Now(), true
 	for {
-		runs, err := w.look(ctx)
+		runs, err := w.look(ctx, hinted)
 		if err != nil {
 			return err
 		}
@@ -67,27 +68,28 @@ func (e *Engine) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunI
 				return err
 			}
 		}
-		if err := e.rest(ctx, watchGap, nil, nil); err != nil {
+		if _, err := e.rest(ctx, watchGap, nil, nil); err != nil {
 			return err
 		}
-		if err := e.rest(ctx, watchPoll-watchGap, queue, begun); err != nil {
+		if hinted, err = e.rest(ctx, watchPoll-watchGap, queue, begun); err != nil {
 			return err
 		}
 	}
 }
 
-// rest waits for a time or a hint.
-func (e *Engine) rest(ctx context.Context, d time.Duration, hint, other <-chan struct{}) error {
+// rest waits for a time or a hint, and reports whether there was one.
+func (e *Engine) rest(ctx context.Context, d time.Duration, hint, other <-chan struct{}) (hinted bool, err error) {
 	over, stop := e.clock.NewTimer(d)
 	defer stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-hint:
 	case <-other:
 	case <-over:
+		return false, nil
 	}
-	return nil
+	return true, nil
 }
 
 // watch is what somebody was told.
@@ -112,21 +114,22 @@ func printOf(r *bellhop.Run) print {
 	return print{r.State.Terminal(), fmt.Sprint(r.State, r.Attempt, r.Verdict, r.Start.UnixMicro(), votes, r.OutputForgotten)}
 }
 
-// look returns what has changed since the last one, by id.
-func (w *watch) look(ctx context.Context) ([]bellhop.Run, error) {
+// look returns what has changed since the last one, by id. hinted: something
+// has.
+func (w *watch) look(ctx context.Context, hinted bool) ([]bellhop.Run, error) {
 	now := make(map[bellhop.RunID]bellhop.Run)
 	note := func(runs []bellhop.Run) {
 		for i := range runs {
 			now[runs[i].ID] = runs[i]
 		}
 	}
-	running, waiting, _, err := w.e.store.Records.Active(ctx, watchActive)
+	seen, err := w.e.glance(ctx, hinted)
 	if err != nil {
 		return nil, err
 	}
-	note(running)
-	note(waiting)
-	if err := w.made(ctx, note); err != nil {
+	note(seen.running)
+	note(seen.waiting)
+	if err := w.made(ctx, seen.newest, note); err != nil {
 		return nil, err
 	}
 	if err := w.left(ctx, now); err != nil {
@@ -148,26 +151,22 @@ func (w *watch) look(ctx context.Context) ([]bellhop.Run, error) {
 	return w.e.redact(ctx, w.p, changed), nil
 }
 
-// made notes runs that are new. It reads on behind what is known: on a shared
+// made notes runs that are new, page being the newest of all. It reads on behind what is known: on a shared
 // store a run may come to be seen after one with a higher number.
-func (w *watch) made(ctx context.Context, note func([]bellhop.Run)) error {
-	f := bellhop.RunFilter{Limit: watchPage}
-	for n := 0; n < watchNew; n += watchPage {
-		page, err := w.e.store.Records.Runs(ctx, f)
-		if err != nil {
-			return err
-		}
+func (w *watch) made(ctx context.Context, page []bellhop.Run, note func([]bellhop.Run)) (err error) {
+	for n := watchPage; ; n += watchPage {
 		fresh := slices.DeleteFunc(slices.Clone(page), func(r bellhop.Run) bool {
 			_, known := w.known[r.ID]
 			return known || r.ID <= w.after
 		})
 		note(fresh)
-		if len(fresh) == 0 || len(page) < watchPage {
+		if len(fresh) == 0 || len(page) < watchPage || n >= watchNew {
 			return nil
 		}
-		f.Before = page[len(page)-1].ID
+		if page, err = w.e.store.Records.Runs(ctx, bellhop.RunFilter{Limit: watchPage, Before: page[len(page)-1].ID}); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // left notes runs that were active and may have ended since.
