@@ -129,6 +129,11 @@ func (w *watch) look(ctx context.Context, hinted bool) ([]bellhop.Run, error) {
 	}
 	note(seen.running)
 	note(seen.waiting)
+	for i := range seen.newest { // those that have ended are not looked up one by one
+		if was, known := w.known[seen.newest[i].ID]; known && !was.over {
+			note(seen.newest[i : i+1])
+		}
+	}
 	if err := w.made(ctx, seen.newest, note); err != nil {
 		return nil, err
 	}
