@@ -255,12 +255,13 @@ func TestUnprovenRequestsAreBounded(t *testing.T) {
 	if codes[401] != 120 || codes[429] != 80 {
 		t.Errorf("answers: %v", codes)
 	}
-	if code, _ := post(h, "/webhooks/nothing", "{}"); code != 401 {
+	code, nothing := post(h, "/webhooks/nothing", "{}")
+	if code != 401 {
 		t.Errorf("a service that does not exist: %d", code)
 	}
 	c.at = now.Add(time.Minute)
-	if code, _ := post(h, "/webhooks/site", "{}"); code != 401 {
-		t.Errorf("a minute later: %d", code)
+	if code, got := post(h, "/webhooks/site", "{}"); code != 401 || fmt.Sprint(got) != fmt.Sprint(nothing) {
+		t.Errorf("a minute later: %d %v, and of what is not there %v", code, got, nothing)
 	}
 	if len(hs.unproven) != 3 || !strings.HasPrefix(hs.unproven[0], "site 1 ") || !strings.HasPrefix(hs.unproven[2], "site 120 ") {
 		t.Errorf("recorded %q", hs.unproven)
