@@ -135,6 +135,9 @@ func (b *builder) broker(s *bellhop.Service, r brokerRaw, good map[string]bool) 
 	if r.Key.isSet() && r.Key.good() && !filled(whatBroker, r.Key.val) {
 		b.fault(r.Key.at, "key: %s is the same for every message, so that one run would be made of all; write such as \"{event.id}\"", shorten(r.Key.val))
 	}
+	if r.Key.good() {
+		b.misspelt(whatBroker, "key", r.Key.at, r.Key.val)
+	}
 	if r.ReportTo.good() && !b.place("report_to", r.ReportTo) {
 		br.ReportTo = ""
 	}

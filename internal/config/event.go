@@ -2,6 +2,7 @@ package config
 
 import (
 	"path"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -101,6 +102,7 @@ func (b *builder) eventArgs(what string, entry at, s *bellhop.Service, job text,
 			b.fault(a.key, "args: %s", b.noParam(j, a.name))
 		case a.val.good():
 			args[a.name] = a.val.val
+			b.misspelt(what, "args", a.val.at, a.val.val.String())
 			if !filled(what, a.val.val.String()) {
 				if err := fixed(p).Check(a.val.val); err != nil {
 					b.fault(a.val.at, "args: %v", err)
@@ -120,4 +122,23 @@ func (b *builder) eventArgs(what string, entry at, s *bellhop.Service, job text,
 // is besides its payload, brokers alone know.
 func filled(what, template string) bool {
 	return strings.Contains(template, "{event.") || what == whatBroker && strings.Contains(template, "{message.")
+}
+
+// misspelt finds what a template was meant to be filled with, and is not.
+// Whatever else stands in braces is text.
+func (b *builder) misspelt(what, key string, where at, template string) {
+	for _, m := range regexp.MustCompile(`\{([a-z]+)\.([^{}\s"']*)\}`).FindAllStringSubmatch(template, -1) {
+		roots := []string{"event"}
+		if what == whatBroker {
+			roots = append(roots, "message")
+		}
+		root, part := m[1], m[2]
+		near := nearest(root, roots)
+		switch {
+		case near != "" && near != root:
+			b.fault(where, "%s: %s stands for nothing; did you mean {%s.%s}?", key, m[0], near, part)
+		case near == "message" && part != "id" && part != "subject" && !strings.HasPrefix(part, "header."):
+			b.fault(where, "%s: %s is not known of a message; what is: {message.id}, {message.subject}, {message.header.NAME}", key, m[0])
+		}
+	}
 }

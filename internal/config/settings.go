@@ -63,6 +63,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 	}
 	b.webPaths(raw.Chats, cfg.Web)
 	b.callbacks(raw, cfg.Web)
+	b.posted(raw, cfg.Web)
 	b.slackChannels(cfg.Chats, cfg.Catalog.Services)
 	cfg.Catalog.Digest = catalogDigest(cfg.Catalog, cfg.Timezone)
 	return cfg, nil

@@ -17,6 +17,7 @@ services:
   site:
     jobs: {hello: {run: echo hello}}
     commands: [{command: hello, job: hello}]
+web: {listen: "127.0.0.1:0"}
 `
 
 // stored loads a file, and adds documents of the store to it.

@@ -85,6 +85,16 @@ func (b *builder) webPaths(raw dict[chatRaw], w *Web) {
 	}
 }
 
+// posted says, once, that what webhooks want can't come.
+func (b *builder) posted(raw *fileRaw, w *Web) {
+	for _, s := range raw.Services.items {
+		if hooks := s.val.Webhooks.items; w == nil && len(hooks) > 0 {
+			b.fault(hooks[0].at, "webhooks: there is no HTTP server to post to; add `web: {listen: \"127.0.0.1:8080\"}` to the file, behind a public address")
+			return
+		}
+	}
+}
+
 func (b *builder) publicURL(t text) string {
 	if !t.good() {
 		return ""

@@ -21,14 +21,14 @@ const (
 
 	watchActive = 1000   // waiting runs that a look reads at most
 	watchPage   = 100    // new runs that are read at a time
-	watchNew    = 10_000 // new runs that a look tells of at most
+	watchNew    = 1000   // new runs that a look tells of at most
 	watchAlone  = 200    // runs that a look reads one by one at most
 	watchKnown  = 10_000 // runs that are remembered at most
 )
 
 // Watch calls fn for each run that a person may see, as it is when it has
 // changed: made, begun, waiting again, ended. It begins with those that are
-// active, and, unless after is 0, those made behind that one, up to 10,000 of
+// active, and, unless after is 0, those made behind that one, up to 1,000 of
 // each. Changes that follow each other fast may be told as one; none is told
 // twice. With nil, fn is told that nothing happened for 15 seconds. Watch
 // returns when fn fails or ctx ends.

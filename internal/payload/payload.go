@@ -55,10 +55,13 @@ func (p Payload) Of(m *bellhop.Message) Payload {
 }
 
 // Read reads a body by its media type: JSON ("" too), a form (GitHub's has its
-// JSON in `payload`), or else a text, which is {"body": TEXT}.
+// JSON in `payload`), or else a text, which is {"body": TEXT}. A JSON object or
+// list that is called a form is JSON: curl -d calls everything one.
 func Read(mediaType string, body []byte) (Payload, error) {
 	kind, _, _ := mime.ParseMediaType(mediaType)
 	switch {
+	case kind == "application/x-www-form-urlencoded" && isJSON(body):
+		return readJSON(body)
 	case kind == "application/x-www-form-urlencoded":
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
@@ -83,6 +86,11 @@ func Read(mediaType string, body []byte) (Payload, error) {
 		return readJSON(body)
 	}
 	return Payload{root: map[string]any{"body": string(body)}}, nil
+}
+
+func isJSON(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
 }
 
 func readJSON(b []byte) (Payload, error) {

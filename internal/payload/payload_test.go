@@ -90,7 +90,10 @@ func TestBodies(t *testing.T) {
 		{"application/x-www-form-urlencoded", "a=x&b=1&b=2", "a", "x"},
 		{"application/x-www-form-urlencoded", "a=x&b=1&b=2", "b.1", "2"},
 		{"application/x-www-form-urlencoded", "payload=" + `%7B%22a%22%3A%22x%22%7D`, "a", "x"},
+		{"application/x-www-form-urlencoded", ` {"a":"x=1&b"}` + "\n", "a", "x=1&b"}, // curl -d
+		{"application/x-www-form-urlencoded", `{"a":"x"`, `{"a":"x"`, ""},
 		{"text/plain", "hello", "body", "hello"},
+		{"text/plain", `{"a":"x"}`, "body", `{"a":"x"}`},
 	} {
 		p, err := payload.Read(tt.kind, []byte(tt.body))
 		if err != nil {

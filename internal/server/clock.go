@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -122,11 +123,18 @@ func (s *Server) clocked(ctx context.Context, ev bellhop.Event, inv bellhop.Invo
 // putOff writes down what somebody wants to be asked for later. What would be
 // refused or not understood now is so at once.
 func (s *Server) putOff(ctx context.Context, ev bellhop.Event, inv bellhop.Invocation) (bellhop.Answer, error) {
-	at, err := s.engine.LaterTime(inv.From)
-	if err != nil {
-		return bellhop.Answer{}, err
-	}
+	at, bad := s.engine.LaterTime(inv.From)
 	then, err := s.table.Load().ResolveFor(inv.Text, s.may(ctx, ev.Person))
+	if bellhop.CodeOf(err) == bellhop.NotFound { // a day, and its time of day unquoted: a shell takes quotes away
+		word, rest, _ := strings.Cut(inv.Text, " ")
+		if both, no := s.engine.LaterTime(inv.From + " " + word); no == nil && rest != "" {
+			at, bad, inv.From, inv.Text = both, nil, inv.From+" "+word, strings.TrimSpace(rest)
+			then, err = s.table.Load().ResolveFor(inv.Text, s.may(ctx, ev.Person))
+		}
+	}
+	if bad != nil {
+		return bellhop.Answer{}, bad
+	}
 	if err != nil {
 		if told := s.mayBeTold(ctx, ev.Person, ev.Origin, err); told != nil {
 			err = told

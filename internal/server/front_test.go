@@ -63,6 +63,43 @@ func TestReloadNamesWhatOnlyAStartReads(t *testing.T) {
 	}
 }
 
+// TestReloadNamesNothingThatOnlyMoved: a line above a key moves it, and changes
+// nothing about it.
+func TestReloadNamesNothingThatOnlyMoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bellhop.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const front = "web: {listen: \"127.0.0.1:0\", trusted_proxies: [10.0.0.1], rate: 100/s}\nchats: {ssh: {listen: \"127.0.0.1:0\"}}\nlog: {level: warn}\n"
+	write(front + house)
+	loaded, faults, err := server.Load(path)
+	if err != nil || len(faults) > 0 {
+		t.Fatal(faults, err)
+	}
+	s := server.New(server.Options{Config: loaded, Version: "test", Log: slog.New(slog.DiscardHandler)})
+	if _, err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background(), 0)
+	c := client(t, s)
+	for _, step := range []struct {
+		text string
+		want []string
+	}{
+		{"# a line more\n" + front + house, nil},
+		{strings.Replace(front, "100/s", "200/s", 1) + house, []string{"web"}},
+		{strings.Join(strings.SplitAfter(front, "\n")[1:], "") + house, []string{"web"}},
+		{"\n\n" + front + house, nil},
+	} {
+		write(step.text)
+		if got, err := c.Reload(t.Context()); err != nil || !slices.Equal(got.Restart, step.want) {
+			t.Errorf("after %q: %+v, %v; want %q", step.text, got, err, step.want)
+		}
+	}
+}
+
 // TestWhatIsForAdminsIsRecorded: what an admin has done, and what anybody else
 // is refused.
 func TestWhatIsForAdminsIsRecorded(t *testing.T) {

@@ -138,6 +138,7 @@ func TestMetrics(t *testing.T) {
 		"bellhop_run_duration_seconds job_name=hello service=example":               1,
 		"bellhop_refusals_total reason=login source=api":                            1,
 		"bellhop_refusals_total reason=not_allowed source=api":                      2, // the metrics, and the run
+		"bellhop_refusals_total reason=rejected source=broker":                      0, // each source has its own
 		"bellhop_runs state=running":                                                0,
 		"bellhop_runs state=waiting":                                                0,
 		"bellhop_adapter_up adapter=store":                                          1,

@@ -111,7 +111,9 @@ func (s *subscription) join(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	stream, err := s.js.Stream(ctx, s.b.From)
-	if err != nil {
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return bellhop.Errorf(bellhop.Unavailable, "the NATS server has no stream %s; make it there, or correct stream (%w)", s.b.From, err)
+	} else if err != nil {
 		return err
 	}
 	if err := s.checkDeadLetter(stream.CachedInfo().Config.Subjects); err != nil {
@@ -119,7 +121,9 @@ func (s *subscription) join(ctx context.Context) error {
 	}
 	s.consumer, err = stream.Consumer(ctx, s.b.Group)
 	if s.b.Foreign {
-		if err == nil && s.consumer.CachedInfo().Config.AckPolicy == jetstream.AckNonePolicy {
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			err = bellhop.Errorf(bellhop.Unavailable, "the stream %s has no consumer %s; make it there, or remove consumer, so that one is made (%w)", s.b.From, s.b.Group, err)
+		} else if err == nil && s.consumer.CachedInfo().Config.AckPolicy == jetstream.AckNonePolicy {
 			err = bellhop.Errorf(bellhop.Unavailable, "the consumer %s takes no acknowledgements, so that messages would be lost; make it with explicit ones", s.b.Group)
 		}
 		return err

@@ -163,8 +163,8 @@ func TestStreams(t *testing.T) {
 		return sub, err
 	}
 	for want, change := range map[string]func(*bellhop.Broker){
-		"stream not found":       func(b *bellhop.Broker) { b.From = "NONE" },
-		"consumer not found":     func(b *bellhop.Broker) { b.Group, b.Foreign = "none", true },
+		"has no stream NONE; ma": func(b *bellhop.Broker) { b.From = "NONE" },
+		"has no consumer none; ": func(b *bellhop.Broker) { b.Group, b.Foreign = "none", true },
 		"would be taken again":   func(b *bellhop.Broker) { b.DeadLetter = "s.dead" },
 		"no more acknowledgemen": func(b *bellhop.Broker) { b.Group, b.Foreign = "silent", true },
 	} {

@@ -47,6 +47,11 @@ func TestWhatCameIsTold(t *testing.T) {
 			t.Errorf("%s %s: %q", tt.event, tt.body, got)
 		}
 	}
+	hs.hooks[0].Repo = "acme/site"
+	post(h, "/webhooks/site/merged", "{}", github("one-one-one", "pull_request", "d", "{}")...)
+	if got := strings.Join(hs.told(), "|"); got != "merged pull_request d run=0 ignored=it does not say which repository it is of error=" {
+		t.Errorf("without a repository: %q", got)
+	}
 	post(h, "/webhooks/site", "{}", github("wrong", "push", "d", "{}")...)
 	if got := hs.told(); got != nil {
 		t.Errorf("not proven: %q", got)

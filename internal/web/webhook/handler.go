@@ -107,14 +107,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, err)
 		return
 	}
-	if len(proven) == 0 { // whether there is such a webhook is nobody's business either
+	if len(proven) == 0 { // whether there is such a webhook is nobody's business either, so why is for the trail alone
 		if !h.refuse(r.Context(), service, req, err) {
 			web.Fail(w, &web.Problem{
 				Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, After: 60, Detail: "too many requests from this address were not proven; try again in a minute",
 			})
 			return
 		}
-		web.Fail(w, &web.Problem{Status: http.StatusUnauthorized, Code: bellhop.NotAllowed, Detail: err.Error()})
+		web.Fail(w, &web.Problem{Status: http.StatusUnauthorized, Code: bellhop.NotAllowed, Detail: "not proven, or no webhook is here; an admin sees which, and why: bellhop audit --refused"})
 		return
 	}
 	h.take(w, r, proven, req)

@@ -20,6 +20,8 @@ func Unwanted(b *bellhop.Webhook, h http.Header, p payload.Payload) string {
 		return "it does not say which event it is"
 	case len(b.Events) > 0 && !slices.Contains(b.Events, event):
 		return "event " + payload.Cut(event) + " is not wanted"
+	case b.Repo != "" && repo == "":
+		return "it does not say which repository it is of"
 	case b.Repo != "" && b.Repo != repo:
 		return "repository " + payload.Cut(repo) + " is not wanted"
 	}

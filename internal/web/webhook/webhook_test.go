@@ -259,8 +259,9 @@ func TestUnprovenRequestsAreBounded(t *testing.T) {
 		t.Errorf("a service that does not exist: %d", code)
 	}
 	c.at = now.Add(time.Minute)
-	if code, _ := post(h, "/webhooks/site", "{}"); code != 401 {
-		t.Errorf("a minute later: %d", code)
+	code, got := post(h, "/webhooks/site", "{}")
+	if other, nothing := post(h, "/webhooks/nothing", "{}"); code != 401 || other != code || fmt.Sprint(got) != fmt.Sprint(nothing) {
+		t.Errorf("a minute later: %d %v, and of what is not there %d %v", code, got, other, nothing)
 	}
 	if len(hs.unproven) != 2 || !strings.HasPrefix(hs.unproven[0], "site 1 ") || !strings.HasPrefix(hs.unproven[1], "site 120 ") {
 		t.Errorf("recorded %q", hs.unproven)
