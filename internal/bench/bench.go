@@ -49,6 +49,9 @@ type Options struct {
 	Parallel int           //
 	Argv     []string      //
 	History  int           // finished runs that the store is filled with first
+	// Unaudited leaves out the audit trail, which a server never does, to see
+	// what it costs.
+	Unaudited bool
 
 	// Watchdog starts the process that ends what a killed bench would leave;
 	// nil = this program with the argument "watchdog".
@@ -137,6 +140,9 @@ func (h *house) print(l Line) error {
 	}
 	l.Peer = "bellhop"
 	l.Note = h.place.Sync + "; " + l.Note
+	if h.o.Unaudited {
+		l.Note += "; without the audit trail"
+	}
 	return json.NewEncoder(h.o.Out).Encode(l)
 }
 

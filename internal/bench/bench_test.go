@@ -257,3 +257,24 @@ func TestWhatCanNotBeMeasuredIsRefused(t *testing.T) {
 		t.Error("a store was made all the same")
 	}
 }
+
+// TestTheTrailIsMeasured, unless it is left out, which each line says.
+func TestTheTrailIsMeasured(t *testing.T) {
+	for _, unaudited := range []bool{false, true} {
+		p, records := &place{t: t}, 0
+		p.after = func(s *bellhop.Store) {
+			recs, _, err := s.Audit.Records(context.Background(), bellhop.AuditFilter{Service: "bench"})
+			if err != nil {
+				t.Error(err)
+			}
+			records = len(recs)
+		}
+		lines, err := measure(t, p, bench.Options{Submit: 10, Callers: 2, Unaudited: unaudited})
+		if err != nil || len(lines) != 1 {
+			t.Fatal(lines, err)
+		}
+		if said := strings.HasSuffix(lines[0].Note, "; without the audit trail"); said != unaudited || (records == 0) != unaudited {
+			t.Errorf("unaudited %v: %d records, %q", unaudited, records, lines[0].Note)
+		}
+	}
+}

@@ -49,8 +49,11 @@ func newHouse(ctx context.Context, o Options, place *Place) (*house, error) {
 		}
 		jobs = append(jobs, job(jobExec, "shell", spec))
 	}
-	key := make([]byte, bellhop.AuditKeySize)
-	_, _ = rand.Read(key) // never fails
+	var key []byte
+	if !o.Unaudited {
+		key = make([]byte, bellhop.AuditKeySize)
+		_, _ = rand.Read(key) // never fails
+	}
 	h.engine = engine.New(engine.Options{Store: place.Store, Bus: h.bus, Log: o.Log, AuditKey: key})
 	cat := &bellhop.Catalog{Bot: "bellhop", Services: []bellhop.Service{{Name: service, Jobs: jobs}}}
 	if err := h.engine.Activate(ctx, cat); err != nil {

@@ -84,6 +84,7 @@ func (a *app) benchCommand() *cobra.Command {
 	} {
 		f.Var(&countFlag{name: n.name, to: n.to}, n.name, n.what)
 	}
+	f.BoolVar(&o.Unaudited, "unaudited", false, "without the audit trail, which a server always writes, to see what it costs")
 	f.Var((*durationFlag)(&o.For), "for", "how long --latency goes on (`D`)")
 	return cmd
 }
