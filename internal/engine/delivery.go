@@ -140,8 +140,9 @@ func (e *Engine) WebhooksFor(ctx context.Context, p bellhop.Person) []bellhop.We
 }
 
 // webhookFor returns a webhook whose deliveries a person may see: an admin, or
-// who may have its job done whatever the arguments are, since a delivery may
-// hold any. A refusal is recorded.
+// somebody internal who may have its job done whatever the arguments are. A
+// delivery may hold any of them, and all else that was posted, which is not for
+// guests though the job be. A refusal is recorded.
 func (e *Engine) webhookFor(ctx context.Context, p bellhop.Person, service, name string) (*bellhop.Webhook, error) {
 	who := e.Identify(p)
 	if e.admin(ctx, who).Allowed {
@@ -153,6 +154,10 @@ func (e *Engine) webhookFor(ctx context.Context, p bellhop.Person, service, name
 		r.job = w.Job
 	}
 	a := &ask{Invocation: &bellhop.Invocation{Action: bellhop.SourceWebhook, Service: service, Job: r.job, Person: who.Person, Reason: "deliveries of " + cut(service+"/"+name, maxRefusedText)}, who: who}
+	if !who.Internal {
+		d := bellhop.Decision{Rule: "not internal", Reason: "what was posted to webhooks is shown to those alone whom the configuration knows (people:), not to " + who.Principal()}
+		return nil, e.refused(ctx, a, d, refusal(d))
+	}
 	if _, refused := e.allow(ctx, a, r); refused != nil { // whether there is such a webhook is nobody's business either
 		return nil, refused
 	}

@@ -167,6 +167,25 @@ func TestWhoSeesDeliveries(t *testing.T) {
 	}
 }
 
+// TestGuestsSeeNoDeliveries, though everybody may have the job done.
+func TestGuestsSeeNoDeliveries(t *testing.T) {
+	a := hooked(t)
+	a.keep(bellhop.Delivery{Body: []byte("{}")})
+	a.activate(func(cat *bellhop.Catalog) {
+		cat.Services[0].Restricted, cat.Services[0].Allow = false, nil
+		cat.Services[0].Webhooks = []bellhop.Webhook{{Service: "site", Name: "merged", Named: true, Job: "deploy"}}
+	})
+	guest := bellhop.Person{Identity: "api:guest"}
+	if !a.SeesJob(t.Context(), guest, "site", "deploy") {
+		t.Fatal("the job is not open to everybody")
+	}
+	_, err := a.Deliveries(t.Context(), guest, "site", "merged")
+	_, _, one := a.Delivery(t.Context(), guest, "site", "merged", 1)
+	if bellhop.CodeOf(err) != bellhop.NotAllowed || bellhop.CodeOf(one) != bellhop.NotAllowed {
+		t.Errorf("a guest is shown what was posted: %v, %v", err, one)
+	}
+}
+
 // TestAReplayIsAskedForByWhoWantsIt: in their name, judged as ever, a run of its
 // own, and the trail says of what.
 func TestAReplayIsAskedForByWhoWantsIt(t *testing.T) {
