@@ -50,7 +50,8 @@ type Submission struct {
 	Ask Ask // N is set by the store; Key must not be empty
 	Now time.Time
 	// Audit, unless nil, is written in the same change with the run that it
-	// came to, unless the key was seen before.
+	// came to, unless the key was seen before. It is not looked at any more when
+	// Submit has returned.
 	Audit *AuditRecord
 }
 

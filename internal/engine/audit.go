@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -155,10 +156,24 @@ func (e *Engine) recordOf(inv *ask, d bellhop.Decision, now time.Time) *bellhop.
 	if source == "" {
 		source = inv.who.Source()
 	}
-	return &bellhop.AuditRecord{
+	rec := records.Get().(*bellhop.AuditRecord)
+	*rec = bellhop.AuditRecord{
 		At: now, Action: string(inv.Action), Principal: inv.who.Principal(), Identity: inv.who.Identity,
 		Source: source, Channel: inv.who.Channel, Service: inv.Service, Job: inv.Job, Run: inv.Run, Args: e.maskArgs(inv.Args),
 		Allowed: d.Allowed, Rule: placed(d), Detail: e.maskText(inv.Reason),
+	}
+	return rec
+}
+
+// records are those that nobody needs any more: a store has packed what goes
+// with a submission when Submit returns.
+var records = sync.Pool{New: func() any { return new(bellhop.AuditRecord) }}
+
+// release gives back what recordOf gave.
+func release(rec *bellhop.AuditRecord) {
+	if rec != nil {
+		*rec = bellhop.AuditRecord{}
+		records.Put(rec)
 	}
 }
 

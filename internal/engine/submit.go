@@ -116,6 +116,7 @@ func (e *Engine) write(ctx context.Context, inv *ask, o *offer, spec bellhop.Run
 	if err != nil {
 		return nil, err
 	}
+	defer release(sub.Audit)
 	done, err := e.store.Queue.Submit(ctx, []bellhop.Submission{sub})
 	if err != nil {
 		return nil, notAccepted(err)
