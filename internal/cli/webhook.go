@@ -22,8 +22,8 @@ func (a *app) webhookCommand() *cobra.Command {
 		Use:   "webhook",
 		Short: "See what other programs have posted, and try out what is done with it: list, show, replay, test",
 		Long: "See what other programs have posted, and try out what is done with it. The last\n" +
-			"100 deliveries of each webhook are kept. They are for admins, and for whoever may\n" +
-			"have the webhook's job done.",
+			"100 deliveries of each webhook are kept. They are for admins, and for those whom\n" +
+			"people: knows and who may have the webhook's job done.",
 		Args: unknownVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
