@@ -190,3 +190,15 @@ func noServer(err error) error {
 	}
 	return bellhop.Errorf(bellhop.Unavailable, "no server is running; `bellhop up` starts one")
 }
+
+// group makes a verb of those below it, which by itself shows its help.
+func group(c *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
+	c.Args = unknownVerb
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, v := range verbs {
+		v.DisableFlagsInUseLine = true
+		v.Args = usageArgs(v.Args)
+	}
+	c.AddCommand(verbs...)
+	return c
+}

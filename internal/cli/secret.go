@@ -19,20 +19,12 @@ import (
 )
 
 func (a *app) secretCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "secret",
 		Short: "Keep secrets: set, list, rm, rotate, export, import",
 		Long: "Keep secrets, sealed in the store. `secret:NAME` as a value in env: of the\n" +
 			"configuration stands for one. Without a server, the store is opened.",
-		Args: unknownVerb,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	c.AddCommand(a.secretSet(), a.secretList(), a.secretRemove(), a.secretRotate(), a.secretExport(), a.secretImport())
-	for _, sub := range c.Commands() {
-		sub.DisableFlagsInUseLine = true
-		sub.Args = usageArgs(sub.Args)
-	}
-	return c
+	}, a.secretSet(), a.secretList(), a.secretRemove(), a.secretRotate(), a.secretExport(), a.secretImport())
 }
 
 // secrets calls fn with what keeps the secrets: the server when one runs, else

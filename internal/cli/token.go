@@ -16,19 +16,11 @@ import (
 )
 
 func (a *app) tokenCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "token",
 		Short: "Let programs ask over HTTP: create, list, rm",
 		Long:  "Let programs ask over HTTP. A token is shown once, and kept as a hash. For admins.",
-		Args:  unknownVerb,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	c.AddCommand(a.tokenCreate(), a.tokenList(), a.tokenRemove())
-	for _, sub := range c.Commands() {
-		sub.DisableFlagsInUseLine = true
-		sub.Args = usageArgs(sub.Args)
-	}
-	return c
+	}, a.tokenCreate(), a.tokenList(), a.tokenRemove())
 }
 
 func (a *app) tokenCreate() *cobra.Command {

@@ -18,21 +18,13 @@ import (
 )
 
 func (a *app) webhookCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "webhook",
 		Short: "See what other programs have posted, and try out what is done with it: list, show, replay, test",
 		Long: "See what other programs have posted, and try out what is done with it. The last\n" +
 			"100 deliveries of each webhook are kept. They are for admins, and for those whom\n" +
 			"people: knows and who may have the webhook's job done.",
-		Args: unknownVerb,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	c.AddCommand(a.webhookList(), a.webhookShow(), a.webhookReplay(), a.webhookTest())
-	for _, sub := range c.Commands() {
-		sub.DisableFlagsInUseLine = true
-		sub.Args = usageArgs(sub.Args)
-	}
-	return c
+	}, a.webhookList(), a.webhookShow(), a.webhookReplay(), a.webhookTest())
 }
 
 func (a *app) webhookList() *cobra.Command {

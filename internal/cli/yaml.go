@@ -17,20 +17,12 @@ import (
 )
 
 func (a *app) yamlCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "yaml",
 		Short: "Keep services in the store: put, list, get, history, rm",
 		Long: "Keep services in the store, beside those of the configuration. What is put is\n" +
 			"checked with all of them, and active at once. For admins.",
-		Args: unknownVerb,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	c.AddCommand(a.yamlPut(), a.yamlList(), a.yamlGet(), a.yamlHistory(), a.yamlRemove())
-	for _, sub := range c.Commands() {
-		sub.DisableFlagsInUseLine = true
-		sub.Args = usageArgs(sub.Args)
-	}
-	return c
+	}, a.yamlPut(), a.yamlList(), a.yamlGet(), a.yamlHistory(), a.yamlRemove())
 }
 
 func (a *app) yamlPut() *cobra.Command {
