@@ -38,6 +38,7 @@ const (
 	AuditSecret  = "secret"  // a secret was set or removed, or the key changed
 	AuditReveal  = "reveal"  // a run was given secrets
 	AuditLogin   = "login"   // a person proved an identity, or failed to
+	AuditLogout  = "logout"  // a session of the web page was ended
 	AuditExpired = "expired" // an approval did not come in time
 )
 

@@ -41,6 +41,10 @@ type Options struct {
 	// Callback is the address at which progress of an attempt may be posted, until
 	// a time; nil = there is none.
 	Callback func(run bellhop.RunID, lease int64, until time.Time) string
+	// WhoNow says who somebody who proved an identity at a time is by now, where
+	// they spoke from: NotAllowed when they are nobody any more. nil = who they
+	// were.
+	WhoNow func(ctx context.Context, p bellhop.Person, proved time.Time) (bellhop.Person, error)
 	// Jitter returns a number in [0, 1) by which pauses are spread; nil = random.
 	Jitter func() float64
 }
@@ -64,6 +68,7 @@ type Engine struct {
 	vault     bellhop.Vault
 	mask      func(string) string // nil = nothing is hidden
 	address   func(run bellhop.RunID, lease int64, until time.Time) string
+	whoNow    func(context.Context, bellhop.Person, time.Time) (bellhop.Person, error)
 	begun     atomic.Bool
 	toldHead  int64 // Seq of the last head in the log; its loop's alone
 
@@ -112,7 +117,7 @@ func New(o Options) *Engine {
 		store: o.Store, bus: o.Bus, clock: o.Clock, log: o.Log, lease: o.Lease,
 		server: o.Server, every: o.Sweep, rand: o.Jitter,
 		directory: o.Directory, reach: o.Reach, auditKey: o.AuditKey, audited: o.AuditKey != nil,
-		vault: o.Vault, mask: o.Mask, address: o.Callback,
+		vault: o.Vault, mask: o.Mask, address: o.Callback, whoNow: o.WhoNow,
 	}
 	e.active.Store(newCatalog(&bellhop.Catalog{}))
 	return e

@@ -238,7 +238,7 @@ func refusal(r *bellhop.AuditRecord) string {
 		return badLogin
 	case bellhop.SourceWebhook:
 		return unproven
-	case bellhop.AuditStart, bellhop.AuditConfig, bellhop.AuditSecret, bellhop.AuditReveal, bellhop.AuditExpired:
+	case bellhop.AuditStart, bellhop.AuditConfig, bellhop.AuditSecret, bellhop.AuditReveal, bellhop.AuditExpired, bellhop.AuditLogout:
 		return ""
 	}
 	return notAllowed

@@ -141,7 +141,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 		return nil, err
 	}
 	s.engine = engine.New(engine.Options{Store: s.store, Bus: s.bus, Clock: s.clock, Log: s.log, Lease: cfg.Lease, Server: s.name, Directory: s, Reach: reach(cfg),
-		AuditKey: s.seals.audit, Vault: s.runVault(), Mask: s.seals.hidden.Text, Callback: address})
+		AuditKey: s.seals.audit, Vault: s.runVault(), Mask: s.seals.hidden.Text, Callback: address, WhoNow: s.whoNow})
 	if s.opt.Solo {
 		s.engine.ServeOnlyOwn()
 	}
