@@ -13,6 +13,10 @@ type Session struct {
 	Made      time.Time `json:"made"`
 	Seen      time.Time `json:"seen"`    // to the minute
 	Expires   time.Time `json:"expires"` // unless it is used before
+	// Token is what each change must bring besides what proves the session, so
+	// that no other site's page can have a browser make one. It lasts as long as
+	// the session.
+	Token string `json:"-"`
 	// Stale: its text has been in use for long, and is to be replaced.
 	Stale bool `json:"-"`
 }

@@ -9,6 +9,9 @@ import (
 // identity of one is api:NAME.
 const SourceAPI = "api"
 
+// SourceWeb is the source of people on the web page.
+const SourceWeb = "web"
+
 // Token lets a program ask over HTTP. The store keeps its hash, not itself.
 type Token struct {
 	Name string `json:"name"` // of its own

@@ -97,7 +97,7 @@ func (a *app) root() *cobra.Command {
 		a.upCommand(), a.demoCommand(), a.initCommand(), a.askCommand(), a.chatCommand(),
 		a.checkCommand(), a.testCommand(), a.schemaCommand(), a.reloadCommand(), a.statusCommand(), a.runsCommand(),
 		a.logsCommand(), a.whyCommand(), a.cancelCommand(), a.retryCommand(), a.approveCommand(), a.denyCommand(), a.auditCommand(),
-		a.pauseCommand(), a.resumeCommand(), a.suppressCommand(), a.unsuppressCommand(), a.suppressionsCommand(), a.schedulesCommand(), a.unscheduleCommand(), a.tokenCommand(), a.yamlCommand(), a.webhookCommand(), a.backupCommand(), a.secretCommand(), a.benchCommand(), a.versionCommand(),
+		a.pauseCommand(), a.resumeCommand(), a.suppressCommand(), a.unsuppressCommand(), a.suppressionsCommand(), a.schedulesCommand(), a.unscheduleCommand(), a.loginCommand(), a.tokenCommand(), a.yamlCommand(), a.webhookCommand(), a.backupCommand(), a.secretCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	for _, c := range root.Commands() {
 		c.DisableFlagsInUseLine = true

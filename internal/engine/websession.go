@@ -47,6 +47,7 @@ type keptSession struct {
 	Seen   time.Time      `json:"seen"`
 	Known  time.Time      `json:"known"` // when it was asked last who Person is
 	Turned time.Time      `json:"turned"`
+	Token  string         `json:"token"`
 	Hash   string         `json:"hash"`             // of its text's secret part
 	Before string         `json:"before,omitempty"` // that of the text before
 	// Used is when the new text was used first; zero = not yet.
@@ -77,7 +78,7 @@ func (e *Engine) OpenSession(ctx context.Context, code string, about bellhop.Ses
 	}
 	now, part := e.clock.Now(), crand.Text()
 	k := keptSession{
-		Person: p, Agent: oneLine(about.Agent), From: oneLine(about.From), Made: now, Seen: now, Known: now, Turned: now, Hash: hashToken(part),
+		Person: p, Agent: oneLine(about.Agent), From: oneLine(about.From), Made: now, Seen: now, Known: now, Turned: now, Token: crand.Text(), Hash: hashToken(part),
 		id: strings.ToLower(crand.Text()[:16]),
 	}
 	rec := e.loginRecord(who)
@@ -366,7 +367,7 @@ func (e *Engine) sessions(ctx context.Context) (all []keptSession, err error) {
 func (e *Engine) session(k *keptSession) bellhop.Session {
 	return bellhop.Session{
 		ID: k.id, Identity: k.Person.Identity, Principal: e.Identify(k.Person).Principal(), Agent: k.Agent, From: k.From,
-		Made: k.Made, Seen: k.Seen, Expires: k.end(), Stale: apart(e.clock.Now(), k.Turned) >= sessionStale,
+		Made: k.Made, Seen: k.Seen, Expires: k.end(), Token: k.Token, Stale: apart(e.clock.Now(), k.Turned) >= sessionStale,
 	}
 }
 

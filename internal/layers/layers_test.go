@@ -191,7 +191,6 @@ func TestLinkedCanFail(t *testing.T) {
 		{"nothing wrong", "fmt", ""},
 		{"testing", "testing", "flags and size"},
 		{"part of it", "testing/fstest", "flags and size"},
-		{"html/template", "html/template", "13 MB"},
 		{"net/rpc", "net/rpc/jsonrpc", "net/rpc"},
 		{"kong", "github.com/alecthomas/kong", "kong"},
 		{"a suite", module + "/internal/store/storetest", "a suite for tests"},

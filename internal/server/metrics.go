@@ -19,7 +19,7 @@ func (s *Server) measured(store *bellhop.Store) *bellhop.Store {
 	if cfg.Web == nil || s.opt.Solo || s.opt.rehearsal != nil {
 		return store
 	}
-	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker}
+	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceWeb, bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker}
 	for _, c := range cfg.Chats {
 		sources = append(sources, c.Name)
 	}

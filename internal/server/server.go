@@ -73,6 +73,7 @@ type Server struct {
 	seals     seals
 	held      onShelf
 	socket    string
+	webAt     string // where the HTTP server is; "" = there is none
 
 	clients  counter // connections that take reports
 	stopping atomic.Bool
@@ -215,7 +216,7 @@ func (s *Server) onStop(fn func(context.Context)) { s.stops = append(s.stops, fn
 
 func (s *Server) startReporter(ctx context.Context) error {
 	s.hub = session.New(s.clock)
-	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub, bellhop.SourceSchedule: recordOnly{}, bellhop.SourceAPI: recordOnly{}, bellhop.SourceWebhook: recordOnly{}, bellhop.SourceBroker: recordOnly{}}
+	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub, bellhop.SourceSchedule: recordOnly{}, bellhop.SourceAPI: recordOnly{}, bellhop.SourceWeb: recordOnly{}, bellhop.SourceWebhook: recordOnly{}, bellhop.SourceBroker: recordOnly{}}
 	for _, c := range s.opt.Config.Chats {
 		destinations[c.Name] = s.hub
 		if own := s.slacks[c.Name]; own != nil {

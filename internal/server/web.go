@@ -15,6 +15,7 @@ import (
 	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 	"github.com/bellhop-io/bellhop/internal/web/callback"
+	"github.com/bellhop-io/bellhop/internal/web/ui"
 	"github.com/bellhop-io/bellhop/internal/web/webhook"
 )
 
@@ -41,6 +42,11 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 	who := s.bearer(rates)
 	w.Handle("/v1/", s.tracedRequests(api.NewPublic(front{s}, who, s.log)))
 	w.Handle("GET /metrics", s.serveMetrics(who))
+	page, err := ui.New(ui.Options{House: pages{front{s}}, Secure: strings.HasPrefix(cfg.Web.URL, "https:"), Clock: s.clock, Log: s.log})
+	if err != nil {
+		return nil, err
+	}
+	page.Mount(w.Handle)
 	if err := w.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -49,7 +55,8 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 	if cfg.Web.Cert != "" {
 		scheme = "https"
 	}
-	return []Line{{"web", scheme + "://" + w.Addr().String()}}, nil
+	s.webAt = scheme + "://" + w.Addr().String()
+	return []Line{{"web", s.webAt}}, nil
 }
 
 // hooks is Bellhop for webhooks (webhook.House).

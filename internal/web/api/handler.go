@@ -45,6 +45,8 @@ type Look interface {
 	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
 	// Watch calls fn for each run that changes, and with nil from time to time.
 	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error
+	// Login makes a link to the web page that is good once, for whoever asks.
+	Login(ctx context.Context, p bellhop.Person) (link string, expires time.Time, err error)
 	Webhooks
 }
 
@@ -100,6 +102,7 @@ func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 	h.handle("POST /v1/reports/{id}/ack", h.ack)
 	h.handle("POST /v1/backup", h.backup)
 	h.handle("POST /v1/handover", h.handover)
+	h.handle("POST /v1/login", h.login)
 	h.handleSecrets()
 	return h
 }

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/web/ui"
+)
+
+// pages is what the web page needs of a server (ui.House).
+type pages struct{ front }
+
+func (p pages) About() ui.About {
+	cfg := p.s.config.Load()
+	return ui.About{Bot: cfg.Catalog.Bot, Version: p.s.opt.Version, Zone: cfg.Location, Peopled: cfg.Catalog.Access.Peopled}
+}
+
+func (p pages) Who(who bellhop.Person) bellhop.Principal { return p.s.engine.Identify(who) }
+
+// LookLink, OpenSession, SessionPerson, RotateSession and EndSession are how
+// people come in (ui.Doors).
+func (p pages) LookLink(ctx context.Context, code string) (bellhop.Principal, error) {
+	return p.s.engine.LookLink(ctx, code)
+}
+
+func (p pages) OpenSession(ctx context.Context, code string, about bellhop.SessionAbout) (string, bellhop.Session, error) {
+	return p.s.engine.OpenSession(ctx, code, about)
+}
+
+func (p pages) SessionPerson(ctx context.Context, text string) (bellhop.Person, bellhop.Session, error) {
+	return p.s.engine.SessionPerson(ctx, text)
+}
+
+func (p pages) RotateSession(ctx context.Context, text string) (string, error) {
+	return p.s.engine.RotateSession(ctx, text)
+}
+
+func (p pages) EndSession(ctx context.Context, who bellhop.Person, id string) error {
+	return p.s.engine.EndSession(ctx, who, id)
+}
+
+// Login makes a link with which somebody can open the web page, once and within
+// a minute.
+func (f front) Login(ctx context.Context, p bellhop.Person) (link string, expires time.Time, err error) {
+	at := f.s.pageURL()
+	if at == "" {
+		return "", expires, bellhop.Errorf(bellhop.NotFound, "there is no web page to log in to; add `web: {listen: \"127.0.0.1:8080\"}` to the configuration, and restart the server")
+	}
+	code, expires, err := f.s.engine.LoginLink(ctx, p)
+	if err != nil {
+		return "", expires, err
+	}
+	return at + "/login/" + url.PathEscape(code), expires, nil
+}
+
+// pageURL is where the web page is reached: as the configuration says, else
+// where the server listens; "" = nowhere.
+func (s *Server) pageURL() string {
+	w := s.config.Load().Web
+	if w == nil || s.webAt == "" {
+		return ""
+	}
+	if w.URL != "" {
+		return w.URL
+	}
+	return s.webAt
+}

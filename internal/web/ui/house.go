@@ -1,0 +1,66 @@
+// Package ui serves the web page: what Bellhop does, what one may ask of it,
+// and how to stop it. Pages are made on the server (templ), kept up to date by
+// htmx and server-sent events, and need nothing from any other host.
+package ui
+
+import (
+	"context"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
+)
+
+// Source is the source of what is asked on the page. Its reports are told
+// nobody: the page shows the run.
+const Source = bellhop.SourceWeb
+
+// House is what the pages need of the server. Each call is made for a person,
+// and judged by the engine.
+type House interface {
+	Doors
+	Asks
+	Looks
+	Who(p bellhop.Person) bellhop.Principal
+	About() About
+}
+
+// Asks is how something is asked for.
+type Asks interface {
+	Desk(p bellhop.Person, source, session string) chat.Desk
+	Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error)
+	// Bind checks a job's arguments and fills in defaults, for somebody who may
+	// have it done.
+	Bind(ctx context.Context, p bellhop.Person, service, job string, args bellhop.Args) (bellhop.Args, error)
+}
+
+// Looks is what somebody may see.
+type Looks interface {
+	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
+	Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error)
+	Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error)
+	// Watch calls fn for each run that changes, and with nil from time to time.
+	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error
+}
+
+// Doors is how people come in.
+type Doors interface {
+	// LookLink tells whom a link for logging in is for, and leaves it as it is.
+	LookLink(ctx context.Context, code string) (bellhop.Principal, error)
+	// OpenSession uses up a link, and returns what proves the session.
+	OpenSession(ctx context.Context, code string, about bellhop.SessionAbout) (text string, s bellhop.Session, err error)
+	// SessionPerson tells who shows what proves a session; NotAllowed: it is
+	// none any more.
+	SessionPerson(ctx context.Context, text string) (bellhop.Person, bellhop.Session, error)
+	// RotateSession returns what proves a session from now on; "" = what did.
+	RotateSession(ctx context.Context, text string) (string, error)
+	EndSession(ctx context.Context, p bellhop.Person, id string) error
+}
+
+// About is what every page shows of the server.
+type About struct {
+	Bot     string
+	Version string
+	Zone    *time.Location // of the configuration
+	Peopled bool           // there is a section people:
+}
