@@ -199,6 +199,9 @@ func TestChaosDiskFull(t *testing.T) {
 			c.moment(time.Second)
 			if n%2 == 0 { // the next one begins on a full disk
 				c.servers[0].proc.kill9()
+				c.full = true
+				c.up(0, "")
+				c.full = false
 			}
 			if err := os.Remove(dir + "/filler"); err != nil {
 				t.Error(err)

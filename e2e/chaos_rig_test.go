@@ -54,6 +54,8 @@ type rig struct {
 	over  chan struct{}      // closed when nobody asks any more
 	// refusals: an ask may be refused, since the store can't be written for a while.
 	refusals bool
+	// full: the disk is, so a server may end as it begins, and says why.
+	full bool
 	quiet    []quiet
 	n        int
 }
@@ -166,7 +168,8 @@ func (c *rig) up(i int, faults string) {
 		s.proc = s.startCmd(name, cmd)
 		ready := s.proc.tryOutput(name+".out", "ready ")
 		switch {
-		case ready, faults != "" && (s.proc.ended() || stopped(s.proc.cmd.Process.Pid)):
+		case ready, faults != "" && (s.proc.ended() || stopped(s.proc.cmd.Process.Pid)),
+			c.full && s.proc.ended() && strings.Contains(s.proc.stderr(), "the disk is full"):
 			return
 		case s.proc.ended() && strings.Contains(s.proc.stderr(), "is in use by another"):
 			time.Sleep(200 * time.Millisecond) // between two starts
