@@ -197,8 +197,10 @@ func TestChaosDiskFull(t *testing.T) {
 				c.ask(0, rigJobs[c.random.IntN(len(rigJobs))], c.random.IntN(250))
 			}
 			c.moment(time.Second)
-			if n%2 == 0 { // the next one begins on a full disk
+			if n%2 == 0 { // the next one begins on a full disk, or can't
 				c.servers[0].proc.kill9()
+				c.begin(0, "")
+				c.moment(500 * time.Millisecond)
 			}
 			if err := os.Remove(dir + "/filler"); err != nil {
 				t.Error(err)

@@ -158,12 +158,7 @@ func (c *rig) up(i int, faults string) {
 	c.t.Helper()
 	s := c.servers[i]
 	for range 100 {
-		s.lives++
-		name := fmt.Sprintf("up%d", s.lives)
-		cmd := s.command("bellhop", "up")
-		cmd.Env = append(append([]string(nil), s.env...), "BELLHOP_FAULT="+faults, "BELLHOP_FAULT_CLOCK="+c.clock,
-			"BELLHOP_FAULT_SEED="+strconv.Itoa(c.random.IntN(1<<30)))
-		s.proc = s.startCmd(name, cmd)
+		name := c.begin(i, faults)
 		ready := s.proc.tryOutput(name+".out", "ready ")
 		switch {
 		case ready, faults != "" && (s.proc.ended() || stopped(s.proc.cmd.Process.Pid)):
@@ -175,6 +170,20 @@ func (c *rig) up(i int, faults string) {
 		break
 	}
 	c.t.Fatalf("the server is not ready:\n%s%s", s.proc.stdout(), s.proc.stderr())
+}
+
+// begin starts the i-th server with faults, and does not wait for it. It
+// returns the name that its process has.
+func (c *rig) begin(i int, faults string) (name string) {
+	c.t.Helper()
+	s := c.servers[i]
+	s.lives++
+	name = fmt.Sprintf("up%d", s.lives)
+	cmd := s.command("bellhop", "up")
+	cmd.Env = append(append([]string(nil), s.env...), "BELLHOP_FAULT="+faults, "BELLHOP_FAULT_CLOCK="+c.clock,
+		"BELLHOP_FAULT_SEED="+strconv.Itoa(c.random.IntN(1<<30)))
+	s.proc = s.startCmd(name, cmd)
+	return name
 }
 
 // ask has somebody ask for a run of a job; whoever is not answered asks again,

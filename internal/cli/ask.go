@@ -77,6 +77,8 @@ func (a *app) ask(ctx context.Context, f askFlags, text string) error {
 			return exit(chat.AskExit().OfError(ctx.Err()))
 		} else if bellhop.CodeOf(err) == bellhop.Conflict {
 			return bellhop.Errorf(bellhop.Unavailable, "not accepted, and not asked for: the server does not answer, so ask again when it does (%w)", err)
+		} else if bellhop.CodeOf(err) == bellhop.Unavailable {
+			return bellhop.Errorf(bellhop.Unavailable, "not accepted, and not asked for: %w", err)
 		} else if err != nil {
 			return err
 		}

@@ -34,9 +34,10 @@ func (d *db) wrap(doing string, err error) error {
 	if !ok {
 		return bellhop.Errorf(bellhop.Internal, "store %s: %s failed: %w", d.path, doing, err)
 	}
-	switch e.Code() & 0xff {
-	case lib.SQLITE_FULL:
+	if full(err) {
 		return bellhop.Errorf(bellhop.Unavailable, "store %s: %s failed because the disk is full; free some room: %w", d.path, doing, err)
+	}
+	switch e.Code() & 0xff {
 	case lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN, lib.SQLITE_READONLY, lib.SQLITE_PERM:
 		return bellhop.Errorf(bellhop.Unavailable, "store %s: %s failed because its file can't be used; look at the disk and the folder's rights: %w", d.path, doing, err)
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_INTERRUPT, lib.SQLITE_NOMEM:
@@ -49,8 +50,9 @@ func (d *db) wrap(doing string, err error) error {
 	return bellhop.Errorf(bellhop.Internal, "store %s: %s failed: %w", d.path, doing, err)
 }
 
-// full reports whether an error says that there is no room on the disk.
+// full reports whether an error says that there is no room on the disk: that
+// of a file, or that of the index of the log, which has its own number.
 func full(err error) bool {
 	e, ok := errors.AsType[*driver.Error](err)
-	return ok && e.Code()&0xff == lib.SQLITE_FULL
+	return ok && (e.Code()&0xff == lib.SQLITE_FULL || e.Code() == lib.SQLITE_IOERR_SHMSIZE)
 }

@@ -17,6 +17,10 @@ func Setting(s *bellhop.Store, pragma string) (n int64, err error) {
 	return n, err
 }
 
+// LogLimit returns after how many pages the log is emptied where so many bytes
+// are free.
+var LogLimit = logLimit
+
 // Turns returns how many transactions the writer has begun.
 func Turns(s *bellhop.Store) (n int) {
 	_ = s.Queue.(*db).do(context.Background(), func(t *tx) error {

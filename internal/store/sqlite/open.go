@@ -85,7 +85,7 @@ func Open(ctx context.Context, o Options) (_ *bellhop.Store, err error) {
 	if d.lock, err = takeLock(path); err != nil {
 		return nil, err
 	}
-	if d.write, err = openPool(path, writePragmas); err != nil {
+	if d.write, err = openPool(path, writeSettings(path)); err != nil {
 		return nil, d.wrap("opening", err)
 	}
 	id, err := d.prepare(ctx)
@@ -209,10 +209,10 @@ func fileError(path string, err error) error {
 	return bellhop.Errorf(bellhop.Unavailable, "store %s can't be opened: %w", path, err)
 }
 
-// Settings of each connection that writes. Those that change the file are in
-// prepare, after it has looked whose file it is.
-const writePragmas = "_pragma=busy_timeout(10000)&_pragma=synchronous(full)&_pragma=temp_store(memory)&_pragma=cache_size(-32768)" +
-	"&_pragma=wal_autocheckpoint(4000)&_pragma=journal_size_limit(67108864)"
+// Settings of each connection that writes; those of the log are in room.go.
+// Those that change the file are in prepare, after it has looked whose file it
+// is.
+const writePragmas = "_pragma=busy_timeout(10000)&_pragma=synchronous(full)&_pragma=temp_store(memory)&_pragma=cache_size(-32768)"
 
 // Settings of each connection that reads.
 const readPragmas = "mode=ro&_pragma=busy_timeout(10000)&_pragma=query_only(1)&_pragma=temp_store(memory)"

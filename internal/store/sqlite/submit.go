@@ -145,10 +145,15 @@ func (d *db) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop.S
 				return err
 			}
 		}
+		fresh := false
 		for i := range prep {
 			if out[i], err = t.submit(&prep[i]); err != nil {
 				return err
 			}
+			fresh = fresh || out[i].How != bellhop.Repeated
+		}
+		if fresh {
+			return t.checkRoom()
 		}
 		return nil
 	})

@@ -166,7 +166,10 @@ func (w *writer) loop(t *tx) error {
 
 // work runs a group in one transaction; if that fails, each alone.
 func (w *writer) work(t *tx, group []*op) error {
-	err := t.transact(group)
+	err := t.look()
+	if err == nil {
+		err = t.transact(group)
+	}
 	if full(err) {
 		t.emptyLog()
 	}
@@ -216,6 +219,7 @@ type tx struct {
 	acts    []func()
 	q       *queue
 	reports []pending // that were written
+	room    room
 	batches
 	memory
 }
