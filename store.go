@@ -261,6 +261,11 @@ type Records interface {
 	Run(ctx context.Context, id RunID) (Run, error)
 	// Runs lists runs, newest first.
 	Runs(ctx context.Context, f RunFilter) ([]Run, error)
+	// Search lists a page of runs, however rare they are in at most about the
+	// time in which s.Scan rows are read. Where runs were not made in the order
+	// of their times (Created), by more than an hour, some at an end of a span
+	// (Since, Until) may be missing.
+	Search(ctx context.Context, s RunSearch) (RunPage, error)
 	// Active returns runs that run, by start, and the first n that wait or are
 	// held, by earliest start; more says that there are more of these.
 	Active(ctx context.Context, n int) (running, waiting []Run, more bool, err error)

@@ -114,7 +114,7 @@ func (c *conn) auditPages(ctx context.Context, f *bellhop.AuditFilter) (all both
 	}
 	if f.Run != 0 {
 		key, from, to := trail.Earlier(f.Run)
-		all = append(all, either{&coveredBy{c: c, key: trail.RunKey(f.Run)}, along(sqlAuditIDsByKey, key), along(sqlAuditIDsOfRun, from, to)})
+		all = append(all, either{of: []stream{&coveredBy{c: c, key: trail.RunKey(f.Run)}, along(sqlAuditIDsByKey, key), along(sqlAuditIDsOfRun, from, to)}})
 	}
 	for _, key := range trail.Keys(f) {
 		all = append(all, &coveredBy{c: c, key: key})

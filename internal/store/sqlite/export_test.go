@@ -248,7 +248,8 @@ func HotStatements() map[string][]string {
 		sqlApproval:       {byID},
 		sqlIDsAsked:       {"run_principal (principal=? AND rowid<?)"},
 		sqlIDsJoined:      {"ask_principal (principal=? AND run_id<?)"},
-		sqlServiceJobs:    {"sqlite_autoindex_job_1 (service=?)"},
+		sqlSift:           {byID},
+		sqlShelf:          {byID},
 		sqlCreatedAt:      {byID},
 
 		sqlChainID:       {"sqlite_autoindex_audit_chain_1 (name=?)"},

@@ -20,10 +20,8 @@ import (
 const listPage = 64
 
 const (
-	// By UNIQUE (service, name).
-	sqlServiceJobs = `SELECT id FROM job WHERE service = ?`
 	// Jobs are few, so that they are looked through.
-	sqlNamedJobs = `SELECT id FROM job WHERE name = ?`
+	sqlJobs = `SELECT id, service, name FROM job`
 
 	sqlIDs = `SELECT id FROM run WHERE id <= ? ORDER BY id DESC LIMIT ? + 0`
 	// By run_job.
@@ -43,15 +41,16 @@ const (
 	sqlFirstRun  = `SELECT id FROM run ORDER BY id LIMIT 1`
 )
 
-// stream gives ids from the highest down.
+// stream gives ids along a way, from the highest down or from the lowest up.
 type stream interface {
-	// next returns the highest id that is at most at, 0 when there is none.
-	// at never grows from call to call.
+	// next returns the first id that is not before at, 0 when there is none. at
+	// never goes back from call to call.
 	next(at int64) (int64, error)
 }
 
 // indexed is a stream along one index.
 type indexed struct {
+	way
 	ctx   context.Context
 	c     *conn
 	query string
@@ -62,21 +61,18 @@ type indexed struct {
 
 func (s *indexed) next(at int64) (int64, error) {
 	for {
-		for len(s.ids) > 0 && s.ids[0] > at {
+		for len(s.ids) > 0 && s.isBefore(s.ids[0], at) {
 			s.ids = s.ids[1:]
 		}
 		if len(s.ids) > 0 || s.end {
 			break
 		}
 		var page []int64
-		collect := func(r row) error {
-			page = append(page, r.int(0))
-			return nil
-		}
 		args := append([]driver.Value{at, int64(listPage)}, s.arg...)
-		if err := s.c.query(s.ctx, s.query, collect, args...); err != nil {
+		if err := s.c.query(s.ctx, s.of(s.query), collectIDs(&page), args...); err != nil {
 			return 0, err
 		}
+		s.spend(listPage)
 		s.ids, s.end = page, len(page) < listPage
 	}
 	if len(s.ids) == 0 {
@@ -86,16 +82,21 @@ func (s *indexed) next(at int64) (int64, error) {
 }
 
 // either is the union of streams.
-type either []stream
+type either struct {
+	way
+	of []stream
+}
 
 func (e either) next(at int64) (int64, error) {
 	best := int64(0)
-	for _, s := range e {
+	for _, s := range e.of {
 		id, err := s.next(at)
 		if err != nil {
 			return 0, err
 		}
-		best = max(best, id)
+		if best == 0 || id != 0 && e.isBefore(id, best) {
+			best = id
+		}
 	}
 	return best, nil
 }
@@ -104,21 +105,30 @@ func (e either) next(at int64) (int64, error) {
 type both []stream
 
 func (b both) next(at int64) (int64, error) {
-	for at > 0 {
-		lowest := at
+	id, _, err := b.find(way{}, at)
+	return id, err
+}
+
+// find is next as far as a way allows: an id that was not found is one before
+// which there is none.
+func (b both) find(w way, at int64) (id int64, found bool, err error) {
+	for first := true; ; first = false {
+		if !first && w.spent() {
+			return at, false, nil
+		}
+		farthest := at
 		for _, s := range b {
-			id, err := s.next(lowest)
+			id, err := s.next(farthest)
 			if err != nil || id == 0 {
-				return 0, err
+				return 0, false, err
 			}
-			lowest = id
+			farthest = id
 		}
-		if lowest == at {
-			return at, nil
+		if farthest == at {
+			return at, true, nil
 		}
-		at = lowest
+		at = farthest
 	}
-	return 0, nil
 }
 
 // Runs lists runs, newest first.
@@ -133,9 +143,12 @@ func (d *db) Runs(ctx context.Context, f bellhop.RunFilter) (runs []bellhop.Run,
 }
 
 func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run) error {
-	ids, err := c.filtered(ctx, f)
+	ids, err := c.filtered(ctx, way{}, f, "")
 	if err != nil {
 		return err
+	}
+	if len(ids) == 0 {
+		ids = both{&indexed{ctx: ctx, c: c, query: sqlIDs}}
 	}
 	low, high := int64(1), int64(math.MaxInt64)
 	if !f.Since.IsZero() || !f.Until.IsZero() {
@@ -146,7 +159,7 @@ func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run
 	if f.Before > 0 {
 		high = min(high, int64(f.Before)-1)
 	}
-	for f.Limit <= 0 || len(*out) < f.Limit {
+	for high > 0 && (f.Limit <= 0 || len(*out) < f.Limit) {
 		id, err := ids.next(high)
 		if err != nil || id < low || id == 0 {
 			return err
@@ -164,35 +177,35 @@ func (c *conn) list(ctx context.Context, f bellhop.RunFilter, out *[]bellhop.Run
 	return nil
 }
 
-// filtered returns the stream of all but the times of a filter.
-func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) {
+// filtered returns the streams of all but the times of a filter, and of what
+// somebody is confined to (Person.Scope); none = all runs.
+func (c *conn) filtered(ctx context.Context, w way, f bellhop.RunFilter, within string) (all both, err error) {
 	along := func(query string, arg ...driver.Value) stream {
-		return &indexed{ctx: ctx, c: c, query: query, arg: arg}
+		return &indexed{way: w, ctx: ctx, c: c, query: query, arg: arg}
 	}
-	var all both
-	if f.Service != "" || f.Job != "" {
-		jobs, err := c.jobsOf(ctx, f)
+	if f.Service != "" || f.Job != "" || within != "" {
+		jobs, err := c.jobsOf(ctx, f, within)
 		if err != nil {
 			return nil, err
 		}
-		any := either{}
+		any := either{way: w}
 		for _, job := range jobs {
-			any = append(any, along(sqlIDsOfJob, job))
+			any.of = append(any.of, along(sqlIDsOfJob, job))
 		}
 		all = append(all, any)
 	}
 	if len(f.States) > 0 {
-		any := either{}
+		any := either{way: w}
 		for _, state := range slices.Compact(slices.Sorted(slices.Values(f.States))) {
 			switch {
 			case state == bellhop.Waiting:
-				any = append(any, along(sqlIDsWaiting))
+				any.of = append(any.of, along(sqlIDsWaiting))
 			case state == bellhop.Running:
-				any = append(any, along(sqlIDsRunning))
+				any.of = append(any.of, along(sqlIDsRunning))
 			case state == bellhop.Held:
-				any = append(any, along(sqlIDsHeld))
+				any.of = append(any.of, along(sqlIDsHeld))
 			case state.Terminal():
-				any = append(any, along(sqlIDsOfState, numberOf(states(), state)))
+				any.of = append(any.of, along(sqlIDsOfState, numberOf(states(), state)))
 			}
 		}
 		all = append(all, any)
@@ -202,27 +215,22 @@ func (c *conn) filtered(ctx context.Context, f bellhop.RunFilter) (both, error) 
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, either{along(sqlIDsAsked, id), along(sqlIDsJoined, id)})
-	}
-	if len(all) == 0 {
-		all = both{along(sqlIDs)}
+		all = append(all, either{w, []stream{along(sqlIDsAsked, id), along(sqlIDsJoined, id)}})
 	}
 	return all, nil
 }
 
-func (c *conn) jobsOf(ctx context.Context, f bellhop.RunFilter) (jobs []int64, err error) {
-	collect := func(r row) error {
-		jobs = append(jobs, r.int(0))
+// jobsOf returns the jobs that a filter is about, and that somebody is confined
+// to.
+func (c *conn) jobsOf(ctx context.Context, f bellhop.RunFilter, within string) (jobs []int64, err error) {
+	p := bellhop.Person{Scope: within}
+	err = c.query(ctx, sqlJobs, func(r row) error {
+		service, name := r.text(1), r.text(2)
+		if (f.Service == "" || f.Service == service) && (f.Job == "" || f.Job == name) && p.Within(service, name) {
+			jobs = append(jobs, r.int(0))
+		}
 		return nil
-	}
-	switch {
-	case f.Job == "":
-		err = c.query(ctx, sqlServiceJobs, collect, f.Service)
-	case f.Service == "":
-		err = c.query(ctx, sqlNamedJobs, collect, f.Job)
-	default:
-		err = c.query(ctx, sqlJobID, collect, f.Service, f.Job)
-	}
+	})
 	return jobs, err
 }
 

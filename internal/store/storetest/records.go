@@ -49,7 +49,10 @@ func (f *fixture) manyRuns() []listed {
 		if i%17 == 3 {
 			r.created = r.created.Add(-30 * time.Second)
 		}
-		specs := []spec{job(r.service, r.job), by(r.who[0]), merge(fmt.Sprint(i)), func(s *bellhop.Submission) { s.Now, s.Run.Start = r.created, r.created }}
+		specs := []spec{job(r.service, r.job), by(r.who[0]), merge(fmt.Sprint(i)), func(s *bellhop.Submission) {
+			s.Now, s.Run.Start = r.created, r.created
+			s.Run.Args, s.Ask.Origin.Source = argsOf(i), sourceOf(i)
+		}}
 		r.id = f.submit(specs...).Run
 		if i%4 == 0 {
 			r.who = append(r.who, fmt.Sprint("p", (i+1)%5))
