@@ -99,8 +99,9 @@ func (w *Watch) Close() {
 }
 
 // Next waits for what this watch has not seen. Whoever is slow gets the newest
-// and none of those between. After an update that is Done there is none.
-func (w *Watch) Next(ctx context.Context) (*Update, error) {
+// and none of those between. After an update that is Done there is none. It
+// returns nil when quiet, which may be nil, receives first.
+func (w *Watch) Next(ctx context.Context, quiet <-chan time.Time) (*Update, error) {
 	for {
 		w.f.mu.Lock()
 		u, n, err, changed := w.f.latest, w.f.count, w.f.err, w.f.changed
@@ -114,6 +115,8 @@ func (w *Watch) Next(ctx context.Context) (*Update, error) {
 		}
 		select {
 		case <-changed:
+		case <-quiet:
+			return nil, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -3,6 +3,8 @@ package transcript
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"sort"
@@ -71,7 +73,7 @@ type index struct {
 
 // known is what has been read.
 type known struct {
-	epoch  int // counts how often lines got other numbers
+	epoch  int // depends on what is missing; 0 where nothing is
 	passes int // how often something was read
 	last   place
 	lines  int // that ended
@@ -84,17 +86,16 @@ type known struct {
 	size   int64 // of memory
 }
 
-func newIndex(epoch int) *index {
+func newIndex() *index {
 	x := &index{grow: make(chan struct{}, 1)}
 	x.grow <- struct{}{}
-	x.reset(epoch)
+	x.reset()
 	return x
 }
 
 // reset forgets all; x.mu is held, or nobody else has x.
-func (x *index) reset(epoch int) {
-	x.known = known{epoch: epoch, marks: []mark{{}}, gaps: map[place]bool{}, size: 512}
-	var at place
+func (x *index) reset() {
+	x.known = known{marks: []mark{{}}, gaps: map[place]bool{}, size: 512}
 	x.split = &splitter{}
 	x.split.line = func(l *rawLine) {
 		k := &x.known
@@ -110,10 +111,14 @@ func (x *index) reset(epoch int) {
 			x.note(l, k.lines)
 		}
 	}
-	x.split.gap = func(int64) {
-		if at = x.known.last; len(x.known.gaps) < maxGaps {
-			x.known.gaps[at] = true
+	x.split.gap = func(n int64) {
+		k := &x.known
+		if len(k.gaps) < maxGaps {
+			k.gaps[k.last] = true
 		}
+		h := fnv.New32a()
+		_, _ = fmt.Fprint(h, k.epoch, k.last.attempt, k.last.seq, n)
+		k.epoch = int(h.Sum32()>>1) | 1
 	}
 	x.split.after = func(used int) {
 		k := &x.known
@@ -217,9 +222,4 @@ func (x *index) now() (known, []Line) {
 // nearest is the last mark from which line n, counted from 1, can be read.
 func (k *known) nearest(n int) int {
 	return max(sort.Search(len(k.marks), func(i int) bool { return k.marks[i].lines >= n })-1, 0)
-}
-
-// same reports whether lines have the same numbers in both.
-func (k *known) same(o *known) bool {
-	return k.lines <= o.lines && maps.Equal(k.gaps, o.gaps) && slices.Equal(k.heads, o.heads[:min(len(k.heads), len(o.heads))])
 }

@@ -118,7 +118,10 @@ func (s *splitter) add(p *partial, seg []byte, at time.Time) {
 		p.cr = p.cr || len(seg) > 0
 		return
 	}
-	back := bytes.LastIndexByte(shown, '\r')
+	back := -1
+	if bytes.IndexByte(shown, '\r') >= 0 { // which is quicker, and hardly any line has one
+		back = bytes.LastIndexByte(shown, '\r')
+	}
 	if back >= 0 || p.cr {
 		p.text, p.size = p.text[:0], 0
 	}

@@ -8,7 +8,8 @@
 // order in which they ended. Where a run has more output than is kept, what is
 // dropped from its middle while it runs makes later numbers smaller. What is
 // answered then has another Epoch, and what was known by number is void. Once a
-// run has ended, numbers stay.
+// run has ended, numbers stay. They and the Epoch follow from what is stored,
+// so that they are the same on every server.
 package transcript
 
 import (
@@ -61,7 +62,6 @@ type Reader struct {
 	mu      sync.Mutex
 	tick    int64
 	held    int64
-	epochs  int
 	indexes map[bellhop.RunID]*index
 	follows map[bellhop.RunID]*follower
 	wait    sync.WaitGroup
@@ -87,8 +87,7 @@ func (r *Reader) get(id bellhop.RunID, pin bool) *index {
 	defer r.mu.Unlock()
 	x := r.indexes[id]
 	if x == nil {
-		r.epochs++
-		x = newIndex(r.epochs)
+		x = newIndex()
 		r.indexes[id] = x
 	}
 	r.tick++
@@ -134,11 +133,10 @@ func (r *Reader) update(ctx context.Context, id bellhop.RunID, x *index) error {
 		return err
 	}
 	defer x.unlock()
-	return r.updateLocked(ctx, id, x)
-}
-
-func (r *Reader) updateLocked(ctx context.Context, id bellhop.RunID, x *index) error {
-	if k, _ := x.now(); k.done {
+	x.mu.RLock()
+	done := x.known.done
+	x.mu.RUnlock()
+	if done {
 		return nil
 	}
 	ended, err := r.opt.Ended(ctx, id) // before the output: what ended has all of it stored
@@ -177,21 +175,16 @@ func (r *Reader) finish(ctx context.Context, id bellhop.RunID, x *index) error {
 
 // rescan makes an index again. The right to grow x is held.
 func (r *Reader) rescan(ctx context.Context, id bellhop.RunID, x *index) error {
-	r.mu.Lock()
-	r.epochs++
-	fresh := newIndex(r.epochs)
-	r.mu.Unlock()
+	fresh := newIndex()
 	if err := fresh.read(ctx, id, false, r.opt.Read, nil); err != nil {
 		return err
 	}
 	x.again = r.opt.Clock.Now()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.known.same(&fresh.known) {
-		fresh.known.epoch = x.known.epoch
-	}
 	done, passes := x.known.done, x.known.passes
-	x.reset(fresh.known.epoch)
+	x.reset()
+	x.known.epoch = fresh.known.epoch
 	x.known.marks, x.known.heads, x.known.gaps = fresh.known.marks, fresh.known.heads, fresh.known.gaps
 	x.known.last, x.known.lines, x.known.bytes, x.known.size = fresh.known.last, fresh.known.lines, fresh.known.bytes, fresh.known.size
 	x.known.passes, x.known.since = passes, fresh.known.since

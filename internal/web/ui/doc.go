@@ -1,0 +1,2 @@
+// Package ui is the web page.
+package ui
