@@ -2,53 +2,49 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"sort"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
 
-// sqlTally is by ended_finished, and by PRIMARY KEY of run; the names are looked
-// up for what is left.
-var sqlTally = `SELECT j.service, j.name, t.state, t.verdict, t.class, t.n, t.took FROM (
-  SELECT r.job, e.state, e.verdict, CASE WHEN e.started = 0 THEN -1 ` + tallyClasses() + ` END AS class, count(*) AS n, sum(CASE WHEN e.started > 0 THEN e.finished - e.started END) AS took
-  FROM ended e CROSS JOIN run r ON r.id = e.run_id WHERE e.finished >= ? AND e.finished < ? GROUP BY 1, 2, 3, 4) t CROSS JOIN job j ON j.id = t.job`
-
-func tallyClasses() string {
-	var b strings.Builder
-	bounds := bellhop.TallyBounds()
-	for i, d := range bounds {
-		fmt.Fprintf(&b, "WHEN e.finished - e.started < %d THEN %d ", d.Microseconds(), i)
-	}
-	return b.String() + fmt.Sprintf("ELSE %d", len(bounds))
-}
+// By ended_finished, and by PRIMARY KEY of run. SQLite would sort the rows to
+// group them, which takes longer than to count them here.
+const sqlTally = `SELECT (r.job << 8) + (e.state << 4) + e.verdict, CASE e.started WHEN 0 THEN -1 ELSE max(e.finished - e.started, 0) END
+  FROM ended e CROSS JOIN run r ON r.id = e.run_id WHERE e.finished >= ? AND e.finished < ?`
 
 // Tally counts runs that ended in a span of time.
 func (d *db) Tally(ctx context.Context, since, until time.Time) (all []bellhop.Tally, err error) {
-	type key struct {
-		service, job   string
-		state, verdict int64
-	}
-	of := map[key]int{}
+	bounds := bellhop.TallyBounds()
+	of := map[int64]*bellhop.Tally{}
+	names := map[int64][2]string{}
 	err = d.read(ctx, "what ended", func(c *conn) error {
-		return c.query(ctx, sqlTally, func(r row) error {
-			k := key{r.text(0), r.text(1), r.int(2), r.int(3)}
-			i, known := of[k]
-			if !known {
-				i = len(all)
-				of[k] = i
-				all = append(all, bellhop.Tally{Service: k.service, Job: k.job, State: wordOf(states(), k.state), Verdict: wordOf(verdicts(), k.verdict)})
+		err := c.query(ctx, sqlTally, func(r row) error {
+			kind, took := r.int(0), time.Duration(r.int(1))*time.Microsecond
+			t := of[kind]
+			if t == nil {
+				t = &bellhop.Tally{State: wordOf(states(), kind>>4&15), Verdict: wordOf(verdicts(), kind&15)}
+				of[kind] = t
 			}
-			t := &all[i]
-			t.Count += r.int(5)
-			if class := r.int(4); class >= 0 {
-				t.Timed += r.int(5)
-				t.Took += time.Duration(r.int(6)) * time.Microsecond
-				t.Spread[class] += r.int(5)
+			t.Count++
+			if took >= 0 {
+				t.Timed++
+				t.Took += took
+				t.Spread[sort.Search(len(bounds), func(i int) bool { return took < bounds[i] })]++
 			}
 			return nil
 		}, micros(since), micros(until))
+		if err != nil || len(of) == 0 {
+			return err
+		}
+		return c.query(ctx, sqlJobs, func(r row) error {
+			names[r.int(0)] = [2]string{r.text(1), r.text(2)}
+			return nil
+		})
 	})
+	for kind, t := range of {
+		t.Service, t.Job = names[kind>>8][0], names[kind>>8][1]
+		all = append(all, *t)
+	}
 	return all, err
 }
