@@ -26,7 +26,7 @@ const (
 	RunPageSize = 50
 	RunPageMost = 1000
 	// RunScan is how much a search looks at unless it says otherwise.
-	RunScan = 50_000
+	RunScan = 30_000
 )
 
 // ArgPrefix is how an argument begins, exactly; of a list, any of its words.

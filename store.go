@@ -266,6 +266,9 @@ type Records interface {
 	// of their times (Created), by more than an hour, some at an end of a span
 	// (Since, Until) may be missing.
 	Search(ctx context.Context, s RunSearch) (RunPage, error)
+	// Tally counts the runs that ended at or after since, and before until, in any
+	// order.
+	Tally(ctx context.Context, since, until time.Time) ([]Tally, error)
 	// Active returns runs that run, by start, and the first n that wait or are
 	// held, by earliest start; more says that there are more of these.
 	Active(ctx context.Context, n int) (running, waiting []Run, more bool, err error)

@@ -78,6 +78,7 @@ type Engine struct {
 	works   works
 	holds   holdCache
 	glances glances
+	tallies tallies
 	leading atomic.Bool // this server is the keeper
 	ticking atomic.Bool // it has the clock's role
 	// When a server with an older configuration looked last whether somebody has

@@ -55,8 +55,9 @@ var edges = []edge{
 	{"internal/runner", []string{"internal/mask"}, "what a run prints is masked before it goes anywhere, also on another machine"},
 	{"internal/secret", []string{"internal/mask"}, "who sets a secret is told when it is too short to be masked"},
 	{"internal/runner/watchdog", []string{"internal/proc"}, "it ends process groups"},
-	{"internal/store/sqlite", []string{"internal/fault", "internal/filelock", "internal/store/trail"},
-		"a fault in the midst of a group commit can't be a decorator's (the call is empty without the build tag chaos); a lock proves that the former server is dead; the audit trail is kept in pages"},
+	{"internal/store/postgres", []string{"internal/store/needle"}, "what a row must contain to be of a search is the same in both drivers"},
+	{"internal/store/sqlite", []string{"internal/fault", "internal/filelock", "internal/store/trail", "internal/store/needle"},
+		"what a row must contain to be of a search is the same in both drivers; a fault in the midst of a group commit can't be a decorator's (the call is empty without the build tag chaos); a lock proves that the former server is dead; the audit trail is kept in pages"},
 }
 
 // never are imports between packages that no edge allows, whatever comes.

@@ -102,7 +102,7 @@ func TestOpenRefuses(t *testing.T) {
 	newer := path("newer")
 	must(t, open(t, newer, nil).Admin.Close())
 	execSQL(t, newer, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (4711, 1)`)
-	refused(t, newer, bellhop.Invalid, "newer Bellhop", "version 4711", "up to 3")
+	refused(t, newer, bellhop.Invalid, "newer Bellhop", "version 4711", "up to 4")
 	if _, err := sqlite.OpenReadOnly(ctx, sqlite.Options{Path: newer}); bellhop.CodeOf(err) != bellhop.Invalid || !strings.Contains(err.Error(), "4711") {
 		t.Errorf("for reading: %v", err)
 	}

@@ -36,7 +36,7 @@ func Run(t *testing.T, d Driver) {
 	t.Helper()
 	for _, group := range []map[string]func(*fixture){
 		submitTests(), mergeTests(), claimTests(), limitTests(), leaseTests(), finishTests(), cancelTests(),
-		recordTests(), searchTests(), outputTests(), outboxTests(), storeTests(), concurrencyTests(),
+		recordTests(), searchTests(), tallyTests(), outputTests(), outboxTests(), storeTests(), concurrencyTests(),
 		rejectTests(), orderTests(), holdTests(), followTests(), retentionTests(), clusterTests(),
 		approvalTests(), approvalKeyTests(), voteTests(), lapseTests(),
 		depthTests(), valueTests(), secretTests(), auditTests(), auditRunTests(), auditFilterTests(),
