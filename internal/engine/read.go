@@ -130,6 +130,12 @@ func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.Ru
 	if _, err := e.Run(ctx, p, id); err != nil {
 		return err
 	}
+	return e.Transcribe(ctx, id, attempt, seq, follow, fn)
+}
+
+// Transcribe is ReadOutput for whoever shows it to many: that each of them may
+// see it is asked of Run before.
+func (e *Engine) Transcribe(ctx context.Context, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
 	news, end := e.bus.Subscribe(bellhop.TopicRun(id))
 	defer end()
 	for {

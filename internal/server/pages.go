@@ -19,6 +19,14 @@ func (p pages) About() ui.About {
 
 func (p pages) Who(who bellhop.Person) bellhop.Principal { return p.s.engine.Identify(who) }
 
+func (p pages) Search(ctx context.Context, who bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error) {
+	return p.s.engine.Search(ctx, who, s)
+}
+
+func (p pages) Tally(ctx context.Context, who bellhop.Person, since time.Time, bucket time.Duration, service, job string) ([]bellhop.TallyBucket, error) {
+	return p.s.engine.Tally(ctx, who, since, bucket, service, job)
+}
+
 // LookLink, OpenSession, SessionPerson, RotateSession and EndSession are how
 // people come in (ui.Doors).
 func (p pages) LookLink(ctx context.Context, code string) (bellhop.Principal, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/secret"
+	"github.com/bellhop-io/bellhop/internal/transcript"
 	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/api"
 	"github.com/bellhop-io/bellhop/internal/web/callback"
@@ -20,7 +21,7 @@ import (
 )
 
 // startWeb starts the HTTP server, if the configuration has one.
-func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err error) {
+func (s *Server) startWeb(ctx context.Context, cfg *Loaded) ([]Line, error) {
 	if cfg.Web == nil {
 		return nil, nil
 	}
@@ -42,7 +43,8 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 	who := s.bearer(rates)
 	w.Handle("/v1/", s.tracedRequests(api.NewPublic(front{s}, who, s.log)))
 	w.Handle("GET /metrics", s.serveMetrics(who))
-	page, err := ui.New(ui.Options{House: pages{front{s}}, Secure: strings.HasPrefix(cfg.Web.URL, "https:"), Clock: s.clock, Log: s.log})
+	lines := transcript.New(transcript.Options{Read: s.engine.Transcribe, Ended: s.engine.Ended, Clock: s.clock})
+	page, err := ui.New(ui.Options{House: pages{front{s}}, Output: &ui.Output{Reader: lines, Read: s.engine.Transcribe, Clock: s.clock}, Secure: strings.HasPrefix(cfg.Web.URL, "https:"), Clock: s.clock, Log: s.log})
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +53,7 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) (lines []Line, err e
 		return nil, err
 	}
 	s.onStop(w.Stop)
+	s.onStop(func(context.Context) { lines.Close() })
 	scheme := "http"
 	if cfg.Web.Cert != "" {
 		scheme = "https"

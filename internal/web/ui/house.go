@@ -38,7 +38,12 @@ type Asks interface {
 type Looks interface {
 	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
 	Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error)
+	// Search lists a page of runs.
+	Search(ctx context.Context, p bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error)
 	Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error)
+	// Tally counts runs that ended since a time, in spans of equal length:
+	// multiples of a quarter of an hour, or days. Service and job narrow it.
+	Tally(ctx context.Context, p bellhop.Person, since time.Time, bucket time.Duration, service, job string) ([]bellhop.TallyBucket, error)
 	// Watch calls fn for each run that changes, and with nil from time to time.
 	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error
 }

@@ -15,6 +15,7 @@ type nowData struct {
 	Failed  []bellhop.Run // today, newest first
 	More    bool          // more failed than are shown
 	Next    []tick
+	Day     []ended // the last 24 hours
 }
 
 // tick is a time at which a schedule asks.
@@ -22,6 +23,9 @@ type tick struct {
 	At   time.Time
 	What bellhop.ScheduleState
 }
+
+// quarter is what the last 24 hours are counted in.
+const quarter = 15 * time.Minute
 
 const (
 	showFailed = 10
@@ -55,6 +59,11 @@ func (h *Handler) now(v *view) error {
 		return err
 	}
 	d.Next = ticks(a.Schedules.States, showTicks)
+	buckets, err := h.house.Tally(v.ctx(), v.person, now.Add(-24*time.Hour+quarter), quarter, "", "")
+	if err != nil {
+		return err
+	}
+	d.Day = endedIn(buckets)
 	return v.show("Now", nowPage(v.page, d))
 }
 

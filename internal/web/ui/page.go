@@ -20,6 +20,8 @@ type Page struct {
 	URI   string
 	// Still: what is shown doesn't change by itself.
 	Still bool
+	// Output: what runs write is shown.
+	Output bool
 
 	assets *assets
 	now    time.Time

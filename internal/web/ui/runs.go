@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,40 +18,63 @@ const runsPage = 50
 type runsData struct {
 	Runs   []bellhop.Run
 	Query  url.Values
-	Next   string // address of the next page; "" = this is the last
+	Older  string // address of the next page; "" = this is the last
+	Newer  string // and of the one before
+	Far    string // how far was searched, when there may be more; "" = to the end, or the page is full
 	First  bool
 	Narrow bool // something is filtered by
 }
 
-// filters are the names that a query may have.
-var filters = []string{"service", "job", "state", "who", "since", "until", "before"}
+// filters are the names that a query may have, besides where the page begins.
+var filters = []string{"service", "job", "state", "verdict", "who", "source", "arg", "since", "until"}
 
-// filterOf reads a filter from a query.
-func (v *view) filterOf(q url.Values) (f bellhop.RunFilter, err error) {
-	f = bellhop.RunFilter{Service: strings.ToLower(v.query("service")), Job: strings.ToLower(v.query("job")), Principal: v.query("who"), Limit: runsPage + 1}
-	for _, s := range q["state"] {
-		if s == "" {
+// verdicts in the order in which people are shown them.
+var verdicts = []bellhop.Verdict{bellhop.Success, bellhop.Fixed, bellhop.Fail, bellhop.Regression, bellhop.Broken, bellhop.Aborted}
+
+// searchOf reads what is searched for from a query.
+func (v *view) searchOf(q url.Values) (s bellhop.RunSearch, err error) {
+	s.RunFilter = bellhop.RunFilter{Service: strings.ToLower(v.query("service")), Job: strings.ToLower(v.query("job")), Principal: v.query("who"), Limit: runsPage}
+	s.Source = strings.ToLower(v.query("source"))
+	for _, text := range q["state"] {
+		if text == "" {
 			continue
 		}
-		st, err := bellhop.ParseState(s)
+		st, err := bellhop.ParseState(text)
 		if err != nil {
-			return f, err
+			return s, err
 		}
-		f.States = append(f.States, st)
+		s.States = append(s.States, st)
 	}
-	for name, to := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
-		if s := v.query(name); s != "" {
-			if *to, err = v.timeOf(s); err != nil {
-				return f, bellhop.Errorf(bellhop.Invalid, "%s is %.40q; write a date such as 2026-01-31, or a time such as 2026-01-31T15:04", name, s)
+	if text := strings.ToUpper(v.query("verdict")); text != "" {
+		if !slices.Contains(verdicts, bellhop.Verdict(text)) {
+			return s, bellhop.Errorf(bellhop.Invalid, "verdict %.40q does not exist; the verdicts are SUCCESS, FIXED, FAIL, REGRESSION, ERROR, ABORTED", text)
+		}
+		s.Verdicts = []bellhop.Verdict{bellhop.Verdict(text)}
+	}
+	if text := v.query("arg"); text != "" {
+		name, prefix, named := strings.Cut(text, "=")
+		if s.Arg = (bellhop.ArgPrefix{Prefix: text}); named {
+			s.Arg = bellhop.ArgPrefix{Name: name, Prefix: prefix}
+		}
+	}
+	for name, to := range map[string]*time.Time{"since": &s.Since, "until": &s.Until} {
+		if text := v.query(name); text != "" {
+			if *to, err = v.timeOf(text); err != nil {
+				return s, bellhop.Errorf(bellhop.Invalid, "%s is %.40q; write a date such as 2026-01-31, or a time such as 2026-01-31T15:04", name, text)
 			}
 		}
 	}
-	if s := v.query("before"); s != "" {
-		if f.Before, err = bellhop.ParseRunID(s); err != nil {
-			return f, err
+	for name, to := range map[string]*bellhop.RunID{"before": &s.Before, "after": &s.After} {
+		if text := v.query(name); text != "" {
+			if *to, err = bellhop.ParseRunID(text); err != nil {
+				return s, err
+			}
 		}
 	}
-	return f, nil
+	if s.Before != 0 {
+		s.After = 0
+	}
+	return s, nil
 }
 
 func (v *view) timeOf(s string) (t time.Time, err error) {
@@ -63,27 +88,60 @@ func (v *view) timeOf(s string) (t time.Time, err error) {
 
 func (h *Handler) runs(v *view) error {
 	q := v.r.URL.Query()
-	f, err := v.filterOf(q)
+	s, err := v.searchOf(q)
 	if err != nil {
 		return err
 	}
-	d := runsData{Query: q, First: f.Before == 0}
-	if d.Runs, err = h.house.Runs(v.ctx(), v.person, f); err != nil {
+	page, err := h.house.Search(v.ctx(), v.person, s)
+	if err != nil {
 		return err
 	}
-	if len(d.Runs) > runsPage {
-		d.Runs = d.Runs[:runsPage]
-		next := url.Values{}
-		for _, name := range filters {
-			next[name] = q[name]
+	if s.After != 0 && page.Next == 0 { // the newest: shown as the first page is
+		q.Del("after")
+		s.After = 0
+		if page, err = h.house.Search(v.ctx(), v.person, s); err != nil {
+			return err
 		}
-		next.Set("before", d.Runs[runsPage-1].ID.String())
-		d.Next = "/runs?" + next.Encode()
 	}
+	d := runsData{Runs: page.Runs, Query: q, First: s.Before == 0 && s.After == 0}
 	for _, name := range filters {
-		d.Narrow = d.Narrow || name != "before" && q.Get(name) != ""
+		d.Narrow = d.Narrow || q.Get(name) != ""
+	}
+	to := func(name string, id bellhop.RunID) string {
+		c := narrowed(q)
+		c.Set(name, id.String())
+		return "/runs?" + c.Encode()
+	}
+	n := len(d.Runs)
+	switch {
+	case s.After != 0:
+		d.Newer = to("after", page.Next)
+		if n > 0 {
+			d.Older = to("before", d.Runs[n-1].ID)
+		}
+	case page.Next != 0:
+		d.Older = to("before", page.Next)
+		if n < runsPage {
+			d.Far = page.Next.String()
+		}
+	}
+	if s.Before != 0 && n > 0 {
+		d.Newer = to("after", d.Runs[0].ID)
 	}
 	return v.show("Runs", runsTable(v.page, d))
+}
+
+// narrowed is a query without where its page begins.
+func narrowed(q url.Values) url.Values {
+	c := url.Values{}
+	for _, name := range filters {
+		for _, text := range q[name] {
+			if text != "" {
+				c.Add(name, text)
+			}
+		}
+	}
+	return c
 }
 
 // runData is what the page of a run shows.
@@ -102,6 +160,7 @@ func (h *Handler) run(v *view) error {
 		return err
 	}
 	d.Why = v.page.waits(d.Run)
+	v.page.Output = true
 	return v.show(d.Run.Service+" "+d.Run.Job+" "+id.String(), runPage(v.page, d))
 }
 
@@ -149,4 +208,47 @@ func (v *view) key() string {
 		return k
 	}
 	return newKey()
+}
+
+// written serves what a run writes, to whom may see the run.
+func (h *Handler) written(serve func(http.ResponseWriter, *http.Request, bellhop.RunID)) func(*view) error {
+	return func(v *view) error {
+		id, err := bellhop.ParseRunID(v.r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		if _, err := h.house.Run(v.ctx(), v.person, id); err != nil {
+			return err
+		}
+		serve(v.w, v.r.WithContext(context.WithValue(v.ctx(), standsKey{}, &standing{at: h.opt.Clock.Now()})), id)
+		return nil
+	}
+}
+
+// standing is when it was looked last whether a stream's person may still see
+// it.
+type (
+	standing  struct{ at time.Time }
+	standsKey struct{}
+)
+
+// stands is nil while whoever has a stream may see the run: looked at once a
+// second at most.
+func (h *Handler) stands(r *http.Request, id bellhop.RunID) error {
+	s, ok := r.Context().Value(standsKey{}).(*standing)
+	now := h.opt.Clock.Now()
+	if ok && now.Sub(s.at).Abs() < time.Second {
+		return nil
+	}
+	if ok {
+		s.at = now
+	}
+	p, _, err := h.house.SessionPerson(r.Context(), h.proof(r))
+	if err == nil {
+		_, err = h.house.Run(r.Context(), p, id)
+	}
+	if code := bellhop.CodeOf(err); code == bellhop.NotAllowed || code == bellhop.NotFound {
+		return err
+	}
+	return nil // it can't be known just now
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -97,6 +98,7 @@ type jobData struct {
 	Fields  []field
 	Key     string
 	Fault   string
+	Days    []ended // the last 30
 }
 
 func (h *Handler) findJob(v *view) (d jobData, err error) {
@@ -109,6 +111,11 @@ func (h *Handler) findJob(v *view) (d jobData, err error) {
 		return d, bellhop.Errorf(bellhop.NotFound, "service %s has no job %.60q that you may have done", d.Service.Name, name)
 	}
 	d.Job, d.Key = *job, newKey()
+	buckets, err := h.house.Tally(v.ctx(), v.person, v.page.now.Add(-29*24*time.Hour), 24*time.Hour, d.Service.Name, name)
+	if err != nil {
+		return d, err
+	}
+	d.Days = endedIn(buckets)
 	for _, e := range d.Service.Entries {
 		if e.Job == name {
 			d.Entries = append(d.Entries, e)

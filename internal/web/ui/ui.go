@@ -17,7 +17,8 @@ import (
 
 // Options are what the pages are made of.
 type Options struct {
-	House House
+	House  House
+	Output *Output // what runs write; its Stands is set here
 	// Secure: browsers come by TLS, though the server has none: a proxy has.
 	Secure bool
 	Clock  bellhop.Clock
@@ -30,6 +31,7 @@ type Handler struct {
 	house  House
 	mux    *http.ServeMux
 	assets *assets
+	output *Output
 }
 
 // New returns a handler.
@@ -38,7 +40,8 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{opt: o, house: o.House, mux: http.NewServeMux(), assets: a}
+	h := &Handler{opt: o, house: o.House, mux: http.NewServeMux(), assets: a, output: o.Output}
+	h.output.Stands = h.stands
 	h.mux.Handle("GET "+assetsPath, a)
 	h.open("GET /login", h.loginHelp)
 	h.open("GET /login/{code}", h.loginAsk)
@@ -48,6 +51,9 @@ func New(o Options) (*Handler, error) {
 	h.get("/runs", h.runs)
 	h.get("/runs/{id}", h.run)
 	h.get("/runs/{id}/card", h.card)
+	h.get("/runs/{id}/lines", h.written(h.output.Lines))
+	h.get("/runs/{id}/live", h.written(h.output.Live))
+	h.get("/runs/{id}/download", h.written(h.output.Download))
 	h.post("/runs/{id}/{what}", h.act)
 	h.get("/services", h.services)
 	h.get("/services/{service}", h.service)
@@ -89,9 +95,7 @@ type view struct {
 
 func (v *view) ctx() context.Context { return v.r.Context() }
 
-// zone is the time zone in which the server makes times; the browser says them
-// in its own.
-func (v *view) zone() *time.Location { return v.page.About.Zone }
+func (v *view) zone() *time.Location { return v.page.zone() }
 
 func (v *view) query(name string) string { return strings.TrimSpace(v.r.URL.Query().Get(name)) }
 

@@ -100,11 +100,15 @@ func (p Page) waits(r bellhop.Run) string { return p.style().WhyText(r) }
 
 // style words answers for a page.
 func (p Page) style() chat.Style {
-	zone := p.About.Zone
-	if zone == nil {
-		zone = time.UTC
+	return chat.Style{Now: p.now.In(p.zone())}
+}
+
+// zone is in which the server makes times; the browser says them in its own.
+func (p Page) zone() *time.Location {
+	if p.About.Zone == nil {
+		return time.UTC
 	}
-	return chat.Style{Now: p.now.In(zone)}
+	return p.About.Zone
 }
 
 // count is "1 run", "2 runs".

@@ -1,2 +1,0 @@
-// Package ui is the web page.
-package ui
