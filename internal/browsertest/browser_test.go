@@ -96,7 +96,7 @@ func TestHideAndShow(t *testing.T) {
 func TestSight(t *testing.T) {
 	p := browsertest.Start(t).Visitor(t)
 	p.Zone("Asia/Tokyo")
-	at := serve(t, "<input id=a><p id=p>hello", "")
+	at := serve(t, "<input id=a><p id=p>hello", "addEventListener('keydown', e => { if (e.key === '/') e.preventDefault() })")
 	p.Go(at)
 	for _, scheme := range []string{"dark", "light"} {
 		p.Scheme(scheme)
@@ -106,6 +106,7 @@ func TestSight(t *testing.T) {
 	}
 	p.Fill("#a", "one")
 	p.Fill("#a", "two")
+	p.Keys("/")
 	p.Keys("!")
 	if got := browsertest.Eval[string](p, "document.querySelector('#a').value"); got != "two!" {
 		t.Errorf("the field has %q", got)

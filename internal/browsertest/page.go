@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -231,9 +232,29 @@ func (p *Page) Fill(selector, text string) {
 }
 
 // Keys presses keys where the focus is: a text, or package kb's names of keys.
+// What a page prevents when a key goes down is not written, as for a person.
 func (p *Page) Keys(keys string, with ...chromedp.Modifier) {
 	p.t.Helper()
-	p.do(fmt.Sprintf("press %q", keys), chromedp.KeyEvent(keys, chromedp.KeyModifiers(with...)))
+	var held chromedp.Modifier
+	for _, m := range with {
+		held |= m
+	}
+	p.call(fmt.Sprintf("press %q", keys), func(ctx context.Context, t *chromedp.Target) error {
+		for _, r := range keys {
+			events := kb.Encode(r)
+			down, up := *events[0], *events[len(events)-1]
+			if len(events) == 3 && held&^chromedp.ModifierShift == 0 {
+				down.Text, down.UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+			}
+			for _, e := range []input.DispatchKeyEventParams{down, up} {
+				e.Modifiers |= int64(held)
+				if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, e); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // Text is what is shown of what a CSS selector finds first.

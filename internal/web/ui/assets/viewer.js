@@ -64,8 +64,8 @@
   const HOSTILE = /[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
   const visible = text => text.replace(HOSTILE, c => {
     const n = c.charCodeAt(0)
-    if (n < 0x20) return String.fromCharCode(0x2400 + n)
-    if (n === 0x7f) return '\u2421'
+    if (n < 0x20) return '^' + String.fromCharCode(n + 64)
+    if (n === 0x7f) return '^?'
     return '<U+' + n.toString(16).toUpperCase().padStart(4, '0') + '>'
   })
   const parse = text => {
@@ -537,6 +537,16 @@
       this.draw()
     }
 
+    // eye is the line that a reader probably looks at.
+    eye() {
+      const v = this.view.getBoundingClientRect()
+      const inView = n => {
+        const r = this.shown.get(n)?.getBoundingClientRect()
+        return !!r && r.bottom > v.top && r.top < v.bottom
+      }
+      return [this.find?.at, this.range?.[0]].find(n => n && inView(n))
+    }
+
     fit() {
       const h = Math.max(this.height(), 1) + 'px'
       if (this.space.style.height !== h) this.space.style.height = h
@@ -551,6 +561,7 @@
       press(this.followButton, this.stick)
       this.followButton.hidden = this.done
       const was = this.root.classList.contains('wrap')
+      const eye = was !== this.wrap && this.known ? this.eye() : 0
       this.root.classList.toggle('wrap', this.wrap)
       this.root.classList.toggle('times', this.times)
       const digits = Math.max(String(this.total).length, 3)
@@ -562,8 +573,9 @@
         this.average = 0
         this.measure()
         this.fit()
-        if (!this.stick) this.scrollTo(this.toScroll((this.top.n - 1) * this.average))
         this.top.off = 0
+        if (eye) this.go(eye)
+        else if (!this.stick) this.scrollTo(this.toScroll((this.top.n - 1) * this.average))
         this.draw()
       }
       const news = this.total - this.seen
@@ -753,9 +765,10 @@
     styled(s) {
       const span = el('span')
       const c = span.classList
-      for (const k of ['bold', 'dim', 'italic', 'under', 'strike']) if (s[k]) c.add('out-' + k)
+      for (const k of ['bold', 'italic', 'under', 'strike']) if (s[k]) c.add('out-' + k)
       let { fg, bg } = s
       if (s.inverse) [fg, bg] = [bg === undefined ? 'bg' : bg, fg === undefined ? 'fg' : fg]
+      if (s.dim && fg === undefined && bg === undefined) c.add('out-dim')
       if (fg === undefined && bg === undefined) return span
       const pal = this.colours()
       const rgb = x => Array.isArray(x) ? x : x in pal ? pal[x] : cube(x)
@@ -763,7 +776,7 @@
       if (named(bg)) c.add('out-b' + bg)
       else if (bg !== undefined) span.style.backgroundColor = css(rgb(bg))
       const under = bg === undefined ? pal.bg : rgb(bg)
-      const over = fg === undefined ? pal.fg : rgb(fg)
+      const over = fg !== undefined ? rgb(fg) : contrast([0, 0, 0], under) > contrast([255, 255, 255], under) ? [0, 0, 0] : [255, 255, 255]
       if (named(fg) && (bg === undefined || contrast(over, under) >= 4.5)) c.add('out-f' + fg)
       else span.style.color = css(readable(over, under))
       return span
