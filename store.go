@@ -269,6 +269,9 @@ type Records interface {
 	// Tally counts the runs that ended at or after since, and before until, in any
 	// order.
 	Tally(ctx context.Context, since, until time.Time) ([]Tally, error)
+	// CameOf returns the first n runs that repeat a run or follow it (RetryOf,
+	// After), oldest first.
+	CameOf(ctx context.Context, id RunID, n int) ([]Run, error)
 	// Active returns runs that run, by start, and the first n that wait or are
 	// held, by earliest start; more says that there are more of these.
 	Active(ctx context.Context, n int) (running, waiting []Run, more bool, err error)

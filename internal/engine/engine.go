@@ -79,6 +79,7 @@ type Engine struct {
 	holds   holdCache
 	glances glances
 	tallies tallies
+	lines   lines
 	leading atomic.Bool // this server is the keeper
 	ticking atomic.Bool // it has the clock's role
 	// When a server with an older configuration looked last whether somebody has

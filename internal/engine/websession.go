@@ -373,11 +373,15 @@ func (e *Engine) session(k *keptSession) bellhop.Session {
 
 // oneLine makes of what somebody sent what may stand in a line of a record.
 func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
+	return strings.ToValidUTF8(cutBytes(plainLine(s), maxSessionAbout), "")
+}
+
+// plainLine puts a space for what can't be printed.
+func plainLine(s string) string {
+	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\ufffd"))
-	return strings.ToValidUTF8(cutBytes(s, maxSessionAbout), "")
 }

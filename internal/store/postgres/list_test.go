@@ -99,7 +99,7 @@ func TestWhatWaitedBeforeAnUpdateIsListed(t *testing.T) {
 	made, err := s.Queue.Submit(ctx, []bellhop.Submission{submission("a", "k", 0)})
 	must(t, err)
 	must(t, s.Admin.Close())
-	pgtest.Exec(t, url, `ALTER TABLE bellhop.waiting DROP COLUMN job, DROP COLUMN principal; DROP INDEX bellhop.outcome_finished; DELETE FROM bellhop.goose_db_version WHERE version_id >= 4`)
+	pgtest.Exec(t, url, `ALTER TABLE bellhop.waiting DROP COLUMN job, DROP COLUMN principal; DROP INDEX bellhop.outcome_finished, bellhop.run_retry, bellhop.run_after; DELETE FROM bellhop.goose_db_version WHERE version_id >= 4`)
 	s = open(t, url, nil)
 	run, err := s.Records.Run(ctx, made[0].Run)
 	must(t, err)

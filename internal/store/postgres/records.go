@@ -367,3 +367,14 @@ func (d *db) Attempts(ctx context.Context, id bellhop.RunID) (attempts []bellhop
 	}, int64(id))
 	return attempts, err
 }
+
+// By run_retry and run_after.
+const sqlCameOf = runColumns + ` FROM run r` + joinStates + ` WHERE r.id IN (SELECT c.id FROM (
+    SELECT id FROM run WHERE retry_of = $1 AND retry_of > 0 UNION SELECT id FROM run WHERE after = $1 AND after > 0) c ORDER BY c.id LIMIT $2) ORDER BY r.id`
+
+// CameOf returns the first n runs that repeat a run or follow it.
+func (d *db) CameOf(ctx context.Context, id bellhop.RunID, n int) ([]bellhop.Run, error) {
+	var found []*record
+	err := d.read(ctx, "what came of a run", sqlCameOf, func() { found = nil }, collect(&found), int64(id), int64(max(n, 0)))
+	return runsOf(found), err
+}

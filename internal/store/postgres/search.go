@@ -138,8 +138,8 @@ func (c *conditions) search(s *bellhop.RunSearch, jobs []int32, low, high int64)
 	c.lookFor(s)
 	bound := fmt.Sprintf("id BETWEEN %d AND %d", low, high)
 	from := c.source
-	if !c.live() {
-		from = "(" + candidates(f.States, jobs, bound, order) + ") m"
+	if len(f.States) == 0 || slices.ContainsFunc(f.States, bellhop.State.Terminal) { // else: from what waits and runs
+		from = "(" + c.candidates(f.States, jobs, bound, order) + ") m"
 	}
 	cands := fmt.Sprintf("SELECT m.id FROM %s WHERE m.%s ORDER BY m.id %s LIMIT %d", from, bound, order, q.most)
 	q.end, q.endArgs = onlyUsed("SELECT count(*), "+last+"(id) FROM ("+cands+") x", c.args)
@@ -149,15 +149,19 @@ func (c *conditions) search(s *bellhop.RunSearch, jobs []int32, low, high int64)
 	return q
 }
 
-// candidates returns the ids of runs that are all over or of a filter without a
-// person, by the index that narrows them best.
-func candidates(in []bellhop.State, jobs []int32, bound, order string) string {
+// candidates returns the ids of runs by the index that narrows them best; what
+// several indexes give comes in order, so that it can be merged.
+func (c *conditions) candidates(in []bellhop.State, jobs []int32, bound, order string) string {
 	var of []string
 	ids := func(id, where string) {
 		of = append(of, "(SELECT "+id+" AS id FROM "+where+" AND "+strings.Replace(bound, "id", id, 1)+" ORDER BY "+id+" "+order+")")
 	}
 	over := func(s bellhop.State) bool { return s.Terminal() && s != bellhop.Succeeded }
 	switch {
+	case c.who != "": // each run once: by its first ask of that principal
+		ids("id", "run WHERE principal = "+c.who)
+		ids("a.run_id", `ask a WHERE a.principal = `+c.who+` AND NOT EXISTS (SELECT 1 FROM run b WHERE b.id = a.run_id AND b.principal = `+c.who+`)
+  AND NOT EXISTS (SELECT 1 FROM ask b WHERE b.run_id = a.run_id AND b.n < a.n AND b.principal = `+c.who+`)`)
 	case len(in) > 0 && !slices.ContainsFunc(in, func(s bellhop.State) bool { return !over(s) }):
 		for _, s := range slices.Compact(slices.Sorted(slices.Values(in))) {
 			ids("run_id", fmt.Sprintf("outcome WHERE state <> 4 AND state = %d", numberOf(states(), s)))

@@ -248,6 +248,7 @@ func HotStatements() map[string][]string {
 		sqlApproval:       {byID},
 		sqlIDsAsked:       {"run_principal (principal=? AND rowid<?)"},
 		sqlIDsJoined:      {"ask_principal (principal=? AND run_id<?)"},
+		sqlCameOf:         {"run_retry (retry_of=?)", "run_after (after=?)"},
 		sqlSift:           {byID},
 		sqlShelf:          {byID},
 		sqlCreatedAt:      {byID},

@@ -209,3 +209,21 @@ func (d *db) Attempts(ctx context.Context, id bellhop.RunID) (attempts []bellhop
 	})
 	return attempts, err
 }
+
+// By run_retry and run_after.
+const sqlCameOf = `SELECT id FROM run WHERE retry_of = ?1 UNION SELECT id FROM run WHERE after = ?1 ORDER BY 1 LIMIT ?2 + 0`
+
+// CameOf returns the first n runs that repeat a run or follow it.
+func (d *db) CameOf(ctx context.Context, id bellhop.RunID, n int) (runs []bellhop.Run, err error) {
+	err = d.read(ctx, "what came of a run", func(c *conn) error {
+		return c.snapshot(func() (err error) {
+			var ids []int64
+			if err := c.query(ctx, sqlCameOf, collectIDs(&ids), int64(id), int64(max(n, 0))); err != nil {
+				return err
+			}
+			runs, err = c.runs(ctx, ids)
+			return err
+		})
+	})
+	return runs, err
+}

@@ -136,6 +136,24 @@ func searchTests() map[string]func(*fixture) {
 				f.same(source, f.searched(bellhop.RunSearch{Source: source}), want)
 			}
 		},
+		"Search/WhatCameOfARun": func(f *fixture) {
+			first := f.submit().Run
+			e := f.ending(ref(f.claimOne()))
+			e.Follow = []bellhop.RunSpec{f.following()}
+			f.finish(e)
+			retry := func(s *bellhop.Submission) { s.Run.RetryOf = first }
+			f.submit(merge("b"), retry)
+			f.submit(merge("c"), func(s *bellhop.Submission) { s.Run.RetryOf = first + 1 })
+			f.submit(merge("d"), retry)
+			for n, want := range map[int][]bellhop.RunID{10: {2, 3, 5}, 2: {2, 3}, 0: {}} {
+				got, err := f.s.Records.CameOf(f.ctx, first, n)
+				f.must(err)
+				f.same("what came of it", runIDs(got), want)
+			}
+			got, err := f.s.Records.CameOf(f.ctx, 5, 10)
+			f.must(err)
+			f.same("what came of the last", len(got), 0)
+		},
 		"Search/ItEndsWhenAllIsSpent": func(f *fixture) {
 			for i := range 400 {
 				f.submit(merge(fmt.Sprint(i)), by([]string{"alice", "bob"}[i%2]), job("s", []string{"a", "b"}[i%2]), func(s *bellhop.Submission) { s.Run.Args = bellhop.Args{"i": bellhop.Text(fmt.Sprint(i))} })
