@@ -64,6 +64,10 @@ func CodeOf(err error) Code {
 // connection: the report stays unread for its person.
 var ErrGone = errors.New("the origin's connection has ended")
 
+// ErrBehind ends the watching of whoever reads so slowly that what has changed
+// is not known any more: they come back, and begin anew.
+var ErrBehind error = &Error{Code: Unavailable, Message: "more has changed than is kept for a client that reads this slowly; come back with the id of the last event"}
+
 // ErrStopping is returned for the end of an attempt after which its run would
 // wait again, when somebody has asked for the run's end meanwhile.
 var ErrStopping = errors.New("the run is to be stopped")

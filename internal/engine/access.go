@@ -81,30 +81,53 @@ func (e *Engine) redact(ctx context.Context, p bellhop.Person, runs []bellhop.Ru
 	who := e.Identify(p)
 	defer e.maskRuns(runs) // it is decided by what they are
 	for i := range runs {
-		r := &runs[i]
-		of := ofRun(r)
-		of.many = true
-		if r.AskedBy == who.Principal() && who.Within(r.Service, r.Job) || e.decide(ctx, who, of).Allowed || r.Approval != nil && who.Within(r.Service, r.Job) && e.mayVote(ctx, who, r.Approval, true) {
-			continue
-		}
-		r.Args, r.Error, r.Origin = nil, "", bellhop.Origin{}
-		r.Result, r.Warnings = nil, nil
-		if r.Approval != nil {
-			a := *r.Approval
-			a.Notify, a.Votes = nil, nil
-			r.Approval = &a
-		}
-		if r.Wait != nil {
-			w := *r.Wait
-			w.After = ""
-			if w.Hold != nil {
-				h := *w.Hold
-				h.Args, w.Hold = nil, &h
-			}
-			r.Wait = &w
+		if !e.sees(ctx, who, &runs[i]) {
+			runs[i] = bareRun(runs[i])
 		}
 	}
 	return runs
+}
+
+// sees reports whether somebody may see all of a run, one of many: who has
+// asked for it first, is entitled to its job, or approves it.
+func (e *Engine) sees(ctx context.Context, who bellhop.Principal, r *bellhop.Run) bool {
+	return asked(who, r) || e.decide(ctx, who, ofMany(r)).Allowed || e.votes(ctx, who, r)
+}
+
+func asked(who bellhop.Principal, r *bellhop.Run) bool {
+	return r.AskedBy == who.Principal() && who.Within(r.Service, r.Job)
+}
+
+func (e *Engine) votes(ctx context.Context, who bellhop.Principal, r *bellhop.Run) bool {
+	return r.Approval != nil && who.Within(r.Service, r.Job) && e.mayVote(ctx, who, r.Approval, true)
+}
+
+// ofMany is ofRun for one of a list.
+func ofMany(run *bellhop.Run) request {
+	r := ofRun(run)
+	r.many = true
+	return r
+}
+
+// bareRun is what everybody may know of a run.
+func bareRun(r bellhop.Run) bellhop.Run {
+	r.Args, r.Error, r.Origin = nil, "", bellhop.Origin{}
+	r.Result, r.Warnings = nil, nil
+	if r.Approval != nil {
+		a := *r.Approval
+		a.Notify, a.Votes = nil, nil
+		r.Approval = &a
+	}
+	if r.Wait != nil {
+		w := *r.Wait
+		w.After = ""
+		if w.Hold != nil {
+			h := *w.Hold
+			h.Args, w.Hold = nil, &h
+		}
+		r.Wait = &w
+	}
+	return r
 }
 
 // redactHolds hides the arguments of what keeps runs back in services that the

@@ -72,16 +72,17 @@ type Engine struct {
 	begun     atomic.Bool
 	toldHead  int64 // Seq of the last head in the log; its loop's alone
 
-	active  atomic.Pointer[catalog]
-	only    atomic.Pointer[onlyRuns]
-	defs    definitions
-	works   works
-	holds   holdCache
-	glances glances
-	tallies tallies
-	lines   lines
-	leading atomic.Bool // this server is the keeper
-	ticking atomic.Bool // it has the clock's role
+	active   atomic.Pointer[catalog]
+	only     atomic.Pointer[onlyRuns]
+	defs     definitions
+	works    works
+	holds    holdCache
+	lookouts lookouts
+	feeds    feeds
+	tallies  tallies
+	lines    lines
+	leading  atomic.Bool // this server is the keeper
+	ticking  atomic.Bool // it has the clock's role
 	// When a server with an older configuration looked last whether somebody has
 	// it, and how often nobody had; the beat's alone.
 	looked    time.Time

@@ -6,24 +6,12 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
 
 // statusWaiting is how many waiting runs a status shows.
 const statusWaiting = 100
-
-// outputPage is how many bytes of output are read at a time.
-const outputPage = 256 << 10
-
-// outputPoll is how often output is looked for without a hint: by another
-// server's runs there is none.
-// Where there is no other server, a hint is never missed for long.
-const (
-	outputPoll   = 250 * time.Millisecond
-	outputSeldom = 2 * time.Second
-)
 
 // Status tells what happens now, as far as the person may see it.
 func (e *Engine) Status(ctx context.Context, p bellhop.Person) (*bellhop.Status, error) {
@@ -136,48 +124,21 @@ func (e *Engine) ReadOutput(ctx context.Context, p bellhop.Person, id bellhop.Ru
 // Transcribe is ReadOutput for whoever shows it to many: that each of them may
 // see it is asked of Run before.
 func (e *Engine) Transcribe(ctx context.Context, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
-	news, end := e.bus.Subscribe(bellhop.TopicRun(id))
-	defer end()
-	for {
-		run, err := e.store.Records.Run(ctx, id) // before the output: what ended has all of it stored
-		if err != nil {
-			return err
-		}
-		for {
-			chunks, err := e.store.Outputs.Output(ctx, id, attempt, seq, outputPage)
-			if err != nil {
-				return err
-			}
-			if len(chunks) == 0 {
-				if run.OutputForgotten && attempt == 0 && seq == 0 {
-					return errForgotten(id)
-				}
-				break
-			}
-			for _, c := range chunks {
-				if err := fn(c); err != nil {
-					return err
-				}
-				attempt, seq = c.Attempt, c.Seq
-			}
-		}
-		if !follow || run.State.Terminal() {
-			return nil
-		}
-		every := outputPoll
-		if !e.store.Shared {
-			every = outputSeldom
-		}
-		look, stop := e.clock.NewTimer(every)
-		select {
-		case <-ctx.Done():
-			stop()
-			return ctx.Err()
-		case <-news:
-		case <-look:
-		}
-		stop()
+	run, err := e.store.Records.Run(ctx, id) // before the output: what ended has all of it stored
+	if err != nil {
+		return err
 	}
+	at := place{attempt, seq}
+	if err := e.stored(ctx, id, &at, place{}, fn); err != nil {
+		return err
+	}
+	if run.OutputForgotten && at == (place{}) {
+		return errForgotten(id)
+	}
+	if !follow || run.State.Terminal() {
+		return nil
+	}
+	return e.followOutput(ctx, id, at, at != (place{attempt, seq}), fn)
 }
 
 // Told calls fn with the output of the attempt that a report tells of, as it

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -11,211 +10,208 @@ import (
 	"github.com/bellhop-io/bellhop"
 )
 
-const (
-	// watchGap is between two looks at least, watchPoll at most: hints may be
-	// lost, and of other servers' runs there are few.
-	watchGap  = 100 * time.Millisecond
-	watchPoll = time.Second
-	// watchQuiet is after how long somebody is told that nothing happened.
-	watchQuiet = 15 * time.Second
+// watchQuiet is after how long somebody is told that nothing happened.
+const watchQuiet = 15 * time.Second
 
-	watchActive = 1000   // waiting runs that a look reads at most
-	watchPage   = 100    // new runs that are read at a time
-	watchNew    = 1000   // new runs that a look tells of at most
-	watchAlone  = 200    // runs that a look reads one by one at most
-	watchKnown  = 10_000 // runs that are remembered at most
-)
-
-// Watch calls fn for each run that a person may see, as it is when it has
+// Watch calls fn with the runs that a person may see, each as it is when it has
 // changed: made, begun, waiting again, ended. It begins with those that are
 // active, and, unless after is 0, those made behind that one, up to 1,000 of
 // each. Changes that follow each other fast may be told as one; none is told
-// twice. With nil, fn is told that nothing happened for 15 seconds. Watch
-// returns when fn fails or ctx ends.
-func (e *Engine) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error {
-	queue, endQueue := e.bus.Subscribe(bellhop.TopicQueue)
-	defer endQueue()
-	begun, endBegun := e.bus.Subscribe(bellhop.TopicBegun)
-	defer endBegun()
-	defer e.glances.enter()()
-	w := &watch{e: e, p: p, after: after, known: make(map[bellhop.RunID]print)}
-	if after == 0 {
-		newest, err := e.store.Records.Runs(ctx, bellhop.RunFilter{Limit: 1})
-		if err != nil {
-			return err
-		}
-		if len(newest) > 0 {
-			w.after = newest[0].ID
-		}
+// twice. With no run, fn is told that nothing happened for 15 seconds. What it
+// is given is shared with others who watch, and is not to be changed. Watch
+// returns when fn fails or ctx ends, and with ErrBehind when fn is so slow that
+// what has changed is not known any more.
+func (e *Engine) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func([]*bellhop.Run) error) error {
+	l, leave := e.lookout()
+	defer leave()
+	w := &watch{l: l, v: viewer{e: e, p: p}, after: after}
+	found, err := w.begin(ctx)
+	if err != nil {
+		return err
 	}
-	last, hinted := e.clock.Now(), true
+	last := e.clock.Now()
 	for {
-		runs, err := w.look(ctx, hinted)
-		if err != nil {
-			return err
-		}
-		for i := range runs {
-			if err := fn(&runs[i]); err != nil {
+		runs := w.v.runs(ctx, found)
+		now := e.clock.Now()
+		switch quiet := now.Sub(last); {
+		case len(runs) > 0 || quiet >= watchQuiet:
+			last = now
+			if err := fn(runs); err != nil {
 				return err
 			}
-		}
-		switch now := e.clock.Now(); {
-		case len(runs) > 0 || now.Before(last):
+		case quiet < 0: // the clock was set back
 			last = now
-		case now.Sub(last) >= watchQuiet:
-			last = now
-			if err := fn(nil); err != nil {
-				return err
-			}
 		}
-		if _, err := e.rest(ctx, watchGap, nil, nil); err != nil {
+		var news <-chan struct{}
+		if found, news, err = w.more(); err != nil {
 			return err
 		}
-		if hinted, err = e.rest(ctx, watchPoll-watchGap, queue, begun); err != nil {
+		if len(found) > 0 {
+			continue
+		}
+		if err := e.rest(ctx, max(watchQuiet-now.Sub(last), time.Millisecond), news); err != nil {
 			return err
 		}
 	}
 }
 
-// rest waits for a time or a hint, and reports whether there was one.
-func (e *Engine) rest(ctx context.Context, d time.Duration, hint, other <-chan struct{}) (hinted bool, err error) {
-	over, stop := e.clock.NewTimer(d)
-	defer stop()
-	select {
-	case <-ctx.Done():
-		return false, ctx.Err()
-	case <-hint:
-	case <-other:
-	case <-over:
-		return false, nil
-	}
-	return true, nil
-}
-
-// watch is what somebody was told.
+// watch is how much somebody was told.
 type watch struct {
-	e     *Engine
-	p     bellhop.Person
+	l     *lookout
+	v     viewer
 	after bellhop.RunID
-	known map[bellhop.RunID]print
+	seq   uint64                  // of the last change
+	own   map[bellhop.RunID]print // what they were told that no look had found yet
 }
 
-// print is what of a run is told when it changes.
-type print struct {
-	over bool
-	text string
-}
-
-func printOf(r *bellhop.Run) print {
-	votes := 0
-	if r.Approval != nil {
-		votes = len(r.Approval.Votes)
-	}
-	return print{r.State.Terminal(), fmt.Sprint(r.State, r.Attempt, r.Verdict, r.Start.UnixMicro(), votes, r.OutputForgotten)}
-}
-
-// look returns what has changed since the last one, by id. hinted: something
-// has.
-func (w *watch) look(ctx context.Context, hinted bool) ([]bellhop.Run, error) {
-	now := make(map[bellhop.RunID]bellhop.Run)
-	note := func(runs []bellhop.Run) {
-		for i := range runs {
-			now[runs[i].ID] = runs[i]
-		}
-	}
-	seen, err := w.e.glance(ctx, hinted)
+// begin returns what somebody is told first: what is active, what has changed
+// since they came, and what is new to them; by id.
+func (w *watch) begin(ctx context.Context) ([]*sighting, error) {
+	o, seq, err := w.l.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	note(seen.running)
-	note(seen.waiting)
-	for i := range seen.newest { // those that have ended are not looked up one by one
-		if was, known := w.known[seen.newest[i].ID]; known && !was.over {
-			note(seen.newest[i : i+1])
+	first := make(map[bellhop.RunID]*sighting, len(o.active))
+	for w.seq = seq; w.seq < o.seq; {
+		found, _, err := w.l.since(w.seq)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			if s.seq <= o.seq {
+				first[s.run.ID] = s
+			}
+			w.seq = s.seq
+		}
+		if len(found) == 0 {
+			break
 		}
 	}
-	if err := w.made(ctx, seen.newest, note); err != nil {
-		return nil, err
+	w.seq = o.seq
+	for _, s := range o.active {
+		first[s.run.ID] = s
 	}
-	if err := w.left(ctx, now); err != nil {
-		return nil, err
-	}
-	var changed []bellhop.Run
-	for id, r := range now {
-		if is := printOf(&r); w.known[id] != is {
-			w.known[id] = is
-			changed = append(changed, r)
+	if w.after != 0 {
+		if err := w.behind(ctx, o, first); err != nil {
+			return nil, err
 		}
 	}
-	w.forget()
-	changed = inScope(w.p, changed)
-	slices.SortFunc(changed, func(a, b bellhop.Run) int { return cmp.Compare(a.ID, b.ID) })
-	if err := w.e.explain(ctx, changed); err != nil {
-		return nil, err
-	}
-	return w.e.redact(ctx, w.p, changed), nil
+	return slices.SortedFunc(maps.Values(first), func(a, b *sighting) int { return cmp.Compare(a.run.ID, b.run.ID) }), nil
 }
 
-// made notes runs that are new, page being the newest of all. It reads on behind what is known: on a shared
-// store a run may come to be seen after one with a higher number.
-func (w *watch) made(ctx context.Context, page []bellhop.Run, note func([]bellhop.Run)) (err error) {
+// behind adds the runs that were made behind the one that somebody knows.
+func (w *watch) behind(ctx context.Context, o *overview, first map[bellhop.RunID]*sighting) (err error) {
+	var runs []bellhop.Run
+	page := o.newest
 	for n := watchPage; ; n += watchPage {
-		fresh := slices.DeleteFunc(slices.Clone(page), func(r bellhop.Run) bool {
-			_, known := w.known[r.ID]
-			return known || r.ID <= w.after
-		})
-		note(fresh)
-		if len(fresh) == 0 || len(page) < watchPage || n >= watchNew {
-			return nil
+		fresh := 0
+		for _, r := range page {
+			if r.ID <= w.after {
+				continue
+			}
+			fresh++
+			if first[r.ID] == nil {
+				runs = append(runs, r)
+			}
 		}
-		if page, err = w.e.store.Records.Runs(ctx, bellhop.RunFilter{Limit: watchPage, Before: page[len(page)-1].ID}); err != nil {
-			return err
+		if fresh < watchPage || n >= watchNew {
+			break
 		}
-	}
-}
-
-// left notes runs that were active and may have ended since.
-func (w *watch) left(ctx context.Context, now map[bellhop.RunID]bellhop.Run) error {
-	n := 0
-	for id, was := range w.known {
-		if _, seen := now[id]; seen || was.over {
-			continue
-		}
-		if n++; n > watchAlone { // the next look begins somewhere else
-			return nil
-		}
-		run, err := w.e.store.Records.Run(ctx, id)
-		if bellhop.CodeOf(err) == bellhop.NotFound {
-			delete(w.known, id)
-			continue
-		}
+		page, err = w.v.e.store.Records.Runs(ctx, bellhop.RunFilter{Limit: watchPage, Before: page[len(page)-1].ID})
 		if err != nil {
 			return err
 		}
-		now[id] = run
+	}
+	found, err := w.v.e.sight(ctx, runs)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	w.own = make(map[bellhop.RunID]print)
+	for _, s := range found {
+		first[s.run.ID] = s
+		if !s.print.over() { // the next look finds it, too
+			w.own[s.run.ID] = s.print
+		}
 	}
 	return nil
 }
 
-// forget bounds what is remembered: the oldest that have ended go first, and
-// are behind what is looked at from then on.
-func (w *watch) forget() {
-	if len(w.known) <= watchKnown {
-		return
+// more returns what has changed since, and what is closed when something has.
+func (w *watch) more() (found []*sighting, news <-chan struct{}, err error) {
+	found, news, err = w.l.since(w.seq)
+	if err != nil || len(found) == 0 {
+		return nil, news, err
 	}
-	ids := slices.SortedFunc(maps.Keys(w.known), func(a, b bellhop.RunID) int {
-		if x, y := w.known[a].over, w.known[b].over; x != y {
-			if x {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a, b)
-	})
-	for _, id := range ids[:len(ids)-watchKnown/2] {
-		if w.known[id].over {
-			w.after = max(w.after, id)
-		}
-		delete(w.known, id)
+	w.seq = found[len(found)-1].seq
+	if len(w.own) > 0 {
+		found = slices.DeleteFunc(found, func(s *sighting) bool {
+			was, told := w.own[s.run.ID]
+			delete(w.own, s.run.ID)
+			return told && was == s.print
+		})
 	}
+	return found, news, nil
+}
+
+// viewFor is how long it is remembered what somebody may see of a job's runs:
+// a chat may say anew who belongs to its groups.
+const viewFor = time.Second
+
+// viewer is what somebody may see of runs. What the gate says of a job whose
+// rules do not look at arguments, it says of each of its runs.
+type viewer struct {
+	e    *Engine
+	p    bellhop.Person
+	who  bellhop.Principal
+	cat  *catalog // by which; another makes all of it void
+	at   time.Time
+	jobs map[jobName]bool
+}
+
+// runs returns what somebody is told of runs.
+func (v *viewer) runs(ctx context.Context, found []*sighting) []*bellhop.Run {
+	if len(found) == 0 {
+		return nil
+	}
+	cat, now := v.e.active.Load(), v.e.clock.Now()
+	if age := now.Sub(v.at); v.cat != cat || age < 0 || age >= viewFor {
+		*v = viewer{e: v.e, p: v.p, who: v.e.Identify(v.p), cat: cat, at: now, jobs: make(map[jobName]bool)}
+	}
+	runs := make([]*bellhop.Run, 0, len(found))
+	for _, s := range found {
+		switch {
+		case !v.p.Within(s.run.Service, s.run.Job):
+		case v.sees(ctx, &s.run):
+			runs = append(runs, s.full)
+		default:
+			runs = append(runs, s.bare)
+		}
+	}
+	return runs
+}
+
+// sees is Engine.sees, remembered.
+func (v *viewer) sees(ctx context.Context, r *bellhop.Run) bool {
+	if asked(v.who, r) {
+		return true
+	}
+	name := jobName{r.Service, r.Job}
+	allowed, known := v.jobs[name]
+	if !known {
+		allowed = v.e.decide(ctx, v.who, ofMany(r)).Allowed
+		if v.cat.plain(name) {
+			v.jobs[name] = allowed
+		}
+	}
+	return allowed || v.e.votes(ctx, v.who, r)
+}
+
+// plain reports whether the rules of a job do not look at arguments.
+func (c *catalog) plain(name jobName) bool {
+	looks := func(r bellhop.Rule) bool { return len(r.When) > 0 }
+	if s := c.services[name.service]; s != nil && slices.ContainsFunc(s.Allow, looks) {
+		return false
+	}
+	o := c.jobs[name]
+	return o == nil || !o.ruled && !slices.ContainsFunc(o.job.Allow, looks)
 }

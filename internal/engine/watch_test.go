@@ -16,8 +16,8 @@ func (h *house) watching(p bellhop.Person, after bellhop.RunID) (told <-chan bel
 	ctx, cancel := context.WithCancel(h.t.Context())
 	all, done := make(chan bellhop.Run, 1000), make(chan error, 1)
 	go func() {
-		done <- h.Watch(ctx, p, after, func(r *bellhop.Run) error {
-			if r != nil {
+		done <- h.Watch(ctx, p, after, func(runs []*bellhop.Run) error {
+			for _, r := range runs {
 				all <- *r
 			}
 			return nil

@@ -51,7 +51,7 @@ func (f front) Services(ctx context.Context, p bellhop.Person) ([]bellhop.Servic
 	return f.s.engine.Services(ctx, p), nil
 }
 
-func (f front) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error {
+func (f front) Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func([]*bellhop.Run) error) error {
 	return f.s.engine.Watch(ctx, p, after, fn)
 }
 

@@ -43,8 +43,9 @@ type Front interface {
 // Look is what somebody may see of everything.
 type Look interface {
 	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
-	// Watch calls fn for each run that changes, and with nil from time to time.
-	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error
+	// Watch calls fn with runs that have changed, which are not to be changed, and
+	// with none from time to time.
+	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func([]*bellhop.Run) error) error
 	// Login makes a link to the web page that is good once, for whoever asks.
 	Login(ctx context.Context, p bellhop.Person) (link string, expires time.Time, err error)
 	Webhooks
@@ -80,6 +81,7 @@ type Handler struct {
 	described
 
 	watchers watchers
+	texts    texts
 	waiting  atomic.Int64 // requests that wait for the end of a run
 
 	mu   sync.Mutex

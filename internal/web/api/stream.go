@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ type events struct {
 	w     http.ResponseWriter
 	ctx   context.Context // of the request
 	begun bool
+	out   []byte // what was added since the last flush
 }
 
 // begin sends the header, so that the client knows that it is connected.
@@ -32,15 +32,35 @@ func (e *events) begin() {
 }
 
 func (e *events) send(id, event string, v any) error {
-	e.begin()
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
+	e.add(id, event, b)
+	return e.flush()
+}
+
+// add has an event sent with the next flush.
+func (e *events) add(id, event string, data []byte) {
 	if id != "" {
-		id = "id: " + id + "\n"
+		e.out = append(append(append(e.out, "id: "...), id...), '\n')
 	}
-	if _, err := fmt.Fprintf(e.w, "%sevent: %s\ndata: %s\n\n", id, event, b); err != nil {
+	e.out = append(append(append(e.out, "event: "...), event...), "\ndata: "...)
+	e.out = append(append(e.out, data...), "\n\n"...)
+}
+
+// keptOut is how much room a stream keeps for what it sends next, in bytes: one
+// that waits has none that is large.
+const keptOut = 4 << 10
+
+// flush sends what was added.
+func (e *events) flush() error {
+	e.begin()
+	_, err := e.w.Write(e.out)
+	if e.out = e.out[:0]; cap(e.out) > keptOut {
+		e.out = nil
+	}
+	if err != nil {
 		return err
 	}
 	return http.NewResponseController(e.w).Flush()

@@ -2,6 +2,8 @@ package api
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -11,10 +13,11 @@ import (
 )
 
 // maxWatchers is how many streams of everything there are at a time, and
-// maxWatching of one principal: each looks into the store by itself.
+// maxWatching of one principal. They look into the store together; each has a
+// connection, and is written to.
 const (
-	maxWatchers = 100
-	maxWatching = 20
+	maxWatchers = 1000
+	maxWatching = 200
 )
 
 // watchers counts them.
@@ -90,14 +93,63 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, c caller) error 
 	ev := &events{w: w, ctx: r.Context()}
 	ev.begin()
 	highest := after
-	return ev.end(h.front.Watch(r.Context(), c.person, after, func(run *bellhop.Run) error {
+	err = h.front.Watch(r.Context(), c.person, after, func(runs []*bellhop.Run) error {
 		if err := stands(); err != nil {
 			return err
 		}
-		if run == nil {
+		if len(runs) == 0 {
 			return ev.alive()
 		}
-		highest = max(highest, run.ID)
-		return ev.send(highest.String(), "run", toRun(*run))
-	}))
+		for _, run := range runs {
+			text, err := h.texts.of(run)
+			if err != nil {
+				return err
+			}
+			highest = max(highest, run.ID)
+			ev.add(highest.String(), "run", text)
+		}
+		return ev.flush()
+	})
+	if errors.Is(err, bellhop.ErrBehind) {
+		return nil // as if it were cut, so that the client comes back
+	}
+	return ev.end(err)
 }
+
+// keptTexts is how many runs are kept as they were written last: those who watch
+// are told of the same ones at about the same time.
+const keptTexts = 1024
+
+// texts writes each run once for all who are told of it.
+type texts struct {
+	mu   sync.Mutex
+	by   map[*bellhop.Run][]byte
+	ring [keptTexts]*bellhop.Run // in the order in which they came
+	next int
+}
+
+// of returns a run, which never changes, as JSON.
+func (t *texts) of(run *bellhop.Run) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if text := t.by[run]; text != nil {
+		return text, nil
+	}
+	text, err := json.Marshal(toRun(*run))
+	if err != nil {
+		return nil, err
+	}
+	if t.by == nil {
+		t.by = make(map[*bellhop.Run][]byte)
+	}
+	if len(text) > keptText {
+		return text, nil
+	}
+	delete(t.by, t.ring[t.next])
+	t.by[run], t.ring[t.next] = text, run
+	t.next = (t.next + 1) % keptTexts
+	return text, nil
+}
+
+// keptText is the longest text that is kept, in bytes.
+const keptText = 16 << 10

@@ -33,8 +33,8 @@ func (busy) each(ctx context.Context, fn func() error) error {
 	}
 }
 
-func (b busy) Watch(ctx context.Context, _ bellhop.Person, _ bellhop.RunID, fn func(*bellhop.Run) error) error {
-	return b.each(ctx, func() error { return fn(&bellhop.Run{ID: 1}) })
+func (b busy) Watch(ctx context.Context, _ bellhop.Person, _ bellhop.RunID, fn func([]*bellhop.Run) error) error {
+	return b.each(ctx, func() error { return fn([]*bellhop.Run{{ID: 1}}) })
 }
 
 func (b busy) Output(ctx context.Context, _ bellhop.Person, _ bellhop.RunID, _ int, _ int64, _ bool, fn func(bellhop.Chunk) error) error {
@@ -120,12 +120,12 @@ func TestOneCantKeepOthersFromWatching(t *testing.T) {
 		return resp.StatusCode
 	}
 	codes := map[int]int{}
-	for i := range 60 {
+	for i := range 220 {
 		codes[watch("greedy", "")]++
 		codes[watch(strings.Repeat("x", i+1), "alice")]++
 	}
-	if codes[200] != 40 || codes[503] != 80 {
-		t.Errorf("two that want 60 each: %v", codes)
+	if codes[200] != 400 || codes[503] != 40 {
+		t.Errorf("two that want 220 each: %v", codes)
 	}
 	if code := watch("modest", ""); code != 200 {
 		t.Errorf("another: %d", code)

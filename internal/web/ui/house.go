@@ -44,8 +44,9 @@ type Looks interface {
 	// Tally counts runs that ended since a time, in spans of equal length:
 	// multiples of a quarter of an hour, or days. Service and job narrow it.
 	Tally(ctx context.Context, p bellhop.Person, since time.Time, bucket time.Duration, service, job string) ([]bellhop.TallyBucket, error)
-	// Watch calls fn for each run that changes, and with nil from time to time.
-	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func(*bellhop.Run) error) error
+	// Watch calls fn with runs that have changed, which are not to be changed, and
+	// with none from time to time.
+	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func([]*bellhop.Run) error) error
 }
 
 // Doors is how people come in.

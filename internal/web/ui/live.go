@@ -24,10 +24,12 @@ type news struct {
 	came chan struct{} // has one when there are any
 }
 
-func (n *news) add(id bellhop.RunID) {
+func (n *news) add(runs []*bellhop.Run) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.runs[id] = true
+	for _, r := range runs {
+		n.runs[r.ID] = true
+	}
 	select {
 	case n.came <- struct{}{}:
 	default:
@@ -67,9 +69,9 @@ func (h *Handler) live(v *view) error {
 	defer cancel()
 	wg.Go(func() {
 		defer cancel()
-		_ = h.house.Watch(ctx, v.person, 0, func(r *bellhop.Run) error {
-			if r != nil {
-				n.add(r.ID)
+		_ = h.house.Watch(ctx, v.person, 0, func(runs []*bellhop.Run) error {
+			if len(runs) > 0 {
+				n.add(runs)
 				return nil
 			}
 			select {
