@@ -143,10 +143,21 @@ func (c *conditions) search(s *bellhop.RunSearch, jobs []int32, low, high int64)
 	}
 	cands := fmt.Sprintf("SELECT m.id FROM %s WHERE m.%s ORDER BY m.id %s LIMIT %d", from, bound, order, q.most)
 	q.end, q.endArgs = onlyUsed("SELECT count(*), "+last+"(id) FROM ("+cands+") x", c.args)
-	c.source = "(" + cands + ") m"
-	q.page, q.pageArgs = onlyUsed("SELECT m.id FROM "+c.source+c.joins()+" WHERE "+strings.Join(append(c.sql, "true"), " AND ")+
-		fmt.Sprintf(" ORDER BY m.id %s LIMIT %d", order, s.PageSize()), c.args)
+	q.page, q.pageArgs = onlyUsed("SELECT m.id FROM ("+cands+") m"+lookInto(c.sql)+fmt.Sprintf(" ORDER BY m.id %s LIMIT %d", order, s.PageSize()), c.args)
 	return q
+}
+
+// lookInto joins to candidates what some conditions look into, one by one.
+func lookInto(conditions []string) string {
+	where := strings.Join(append(conditions, "true"), " AND ")
+	// OFFSET 0: from the ids to the runs, and never all runs against the ids.
+	joins := " CROSS JOIN LATERAL (SELECT * FROM run WHERE id = m.id OFFSET 0) r"
+	for _, of := range []struct{ table, as string }{{"outcome", "o"}, {"waiting", "w"}, {"running", "x"}} {
+		if strings.Contains(where, of.as+".") {
+			joins += " LEFT JOIN " + of.table + " " + of.as + " ON " + of.as + ".run_id = r.id"
+		}
+	}
+	return joins + " WHERE " + where
 }
 
 // candidates returns the ids of runs by the index that narrows them best; what
@@ -156,15 +167,23 @@ func (c *conditions) candidates(in []bellhop.State, jobs []int32, bound, order s
 	ids := func(id, where string) {
 		of = append(of, "(SELECT "+id+" AS id FROM "+where+" AND "+strings.Replace(bound, "id", id, 1)+" ORDER BY "+id+" "+order+")")
 	}
-	over := func(s bellhop.State) bool { return s.Terminal() && s != bellhop.Succeeded }
 	switch {
 	case c.who != "": // each run once: by its first ask of that principal
 		ids("id", "run WHERE principal = "+c.who)
 		ids("a.run_id", `ask a WHERE a.principal = `+c.who+` AND NOT EXISTS (SELECT 1 FROM run b WHERE b.id = a.run_id AND b.principal = `+c.who+`)
   AND NOT EXISTS (SELECT 1 FROM ask b WHERE b.run_id = a.run_id AND b.n < a.n AND b.principal = `+c.who+`)`)
-	case len(in) > 0 && !slices.ContainsFunc(in, func(s bellhop.State) bool { return !over(s) }):
+	case len(in) > 0 && !slices.Contains(in, bellhop.Succeeded):
 		for _, s := range slices.Compact(slices.Sorted(slices.Values(in))) {
-			ids("run_id", fmt.Sprintf("outcome WHERE state <> 4 AND state = %d", numberOf(states(), s)))
+			switch {
+			case s.Terminal():
+				ids("run_id", fmt.Sprintf("outcome WHERE state <> 4 AND state = %d", numberOf(states(), s)))
+			case s == bellhop.Running:
+				ids("run_id", "running WHERE true")
+			case s == bellhop.Waiting:
+				ids("run_id", "waiting WHERE phase < 3")
+			case s == bellhop.Held:
+				ids("run_id", "held WHERE true")
+			}
 		}
 	case len(jobs) > 0 && len(jobs) <= maxJobStreams:
 		for _, job := range jobs {

@@ -34,7 +34,7 @@ INSERT INTO run (id, lane, job, definition, retry_of, after, created, principal,
   (SELECT ask FROM run ORDER BY id LIMIT 1), convert_to('{"env":"' || CASE i %% 3 WHEN 0 THEN 'prod' ELSE 'staging' END || '","n":"' || i || '"}', 'UTF8') FROM generate_series(100, 1000099) i;
 INSERT INTO outcome (run_id, state, verdict, previous, rank, how, attempt, lease, start, deadline, started, finished, output)
  SELECT id, CASE WHEN id %% 100 = 0 THEN 5 ELSE 4 END, CASE WHEN id %% 1000 = 0 THEN 4 WHEN id %% 100 = 0 THEN 3 WHEN id %% 9973 = 0 THEN 2 ELSE 1 END, 4, 4, 1, 1, 1, created, 0, created, created + 1000 * (id %% 60000), 0 FROM run WHERE id >= 100;
-ANALYZE run; ANALYZE outcome`, time.Now().UnixMicro()))
+ANALYZE run; ANALYZE outcome; SELECT brin_summarize_new_values('outcome_finished'), brin_summarize_new_values('run_created')`, time.Now().UnixMicro()))
 	storetest.BenchSearches(b, s)
 	storetest.BenchTallies(b, s)
 }

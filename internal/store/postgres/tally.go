@@ -36,7 +36,7 @@ func (d *db) Tally(ctx context.Context, since, until time.Time) (all []bellhop.T
 		all, of = nil, map[key]int{}
 		t.do(`SET LOCAL plan_cache_mode = force_custom_plan`)
 		t.do(`SET LOCAL enable_bitmapscan = on`)
-		t.do(`SET LOCAL enable_hashjoin = on`)
+		t.do(`SET LOCAL max_parallel_workers_per_gather = 0`)
 		t.each(sqlTally, func(r pgx.Rows) error {
 			var k key
 			var class int
