@@ -21,6 +21,7 @@ type House interface {
 	Doors
 	Asks
 	Looks
+	Tells
 	Who(p bellhop.Person) bellhop.Principal
 	About() About
 }
@@ -47,6 +48,27 @@ type Looks interface {
 	// Watch calls fn with runs that have changed, which are not to be changed, and
 	// with none from time to time.
 	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func([]*bellhop.Run) error) error
+}
+
+// Tells is what becomes of runs, as far as somebody may see it.
+type Tells interface {
+	// History tells what became of a run.
+	History(ctx context.Context, p bellhop.Person, id bellhop.RunID) (*bellhop.History, error)
+	// Failed lists runs that failed since a time, newest first, n at most.
+	Failed(ctx context.Context, p bellhop.Person, since time.Time, n int) (runs []bellhop.Run, more bool, err error)
+	// Votable lists held runs that wait for what the person says.
+	Votable(ctx context.Context, p bellhop.Person) ([]bellhop.Run, error)
+	// LastLines returns the last line that running runs have printed.
+	LastLines(ctx context.Context, p bellhop.Person, ids []bellhop.RunID) (map[bellhop.RunID]string, error)
+	// Health tells how what Bellhop needs is; nil = it is not for this person.
+	Health(ctx context.Context, p bellhop.Person) []Health
+}
+
+// Health is how one thing is that Bellhop needs.
+type Health struct {
+	Name  string // store, a chat, a broker, runner
+	Fault string // "" = well
+	Note  string
 }
 
 // Doors is how people come in.

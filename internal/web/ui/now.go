@@ -10,7 +10,10 @@ import (
 // nowData is what the home page shows.
 type nowData struct {
 	Status  *bellhop.Status
-	Held    []bellhop.Run // of those that wait, by when they start
+	Held    []bellhop.Run            // that wait for an approval
+	Mine    map[bellhop.RunID]bool   // of these, those that wait for what the viewer says
+	Last    map[bellhop.RunID]string // of those that run, the last line
+	Health  []Health
 	Waiting []bellhop.Run
 	Failed  []bellhop.Run // today, newest first
 	More    bool          // more failed than are shown
@@ -48,13 +51,28 @@ func (h *Handler) now(v *view) error {
 	}
 	now := v.page.now.In(v.zone())
 	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-	d.Failed, err = h.house.Runs(v.ctx(), v.person, bellhop.RunFilter{States: []bellhop.State{bellhop.Failed, bellhop.TimedOut}, Since: today, Limit: showFailed + 1})
+	if d.Failed, d.More, err = h.house.Failed(v.ctx(), v.person, today, showFailed); err != nil {
+		return err
+	}
+	votable, err := h.house.Votable(v.ctx(), v.person)
 	if err != nil {
 		return err
 	}
-	if d.More = len(d.Failed) > showFailed; d.More {
-		d.Failed = d.Failed[:showFailed]
+	d.Mine = make(map[bellhop.RunID]bool)
+	for _, r := range votable {
+		d.Mine[r.ID] = true
+		if !slices.ContainsFunc(d.Held, func(o bellhop.Run) bool { return o.ID == r.ID }) {
+			d.Held = append(d.Held, r)
+		}
 	}
+	var ids []bellhop.RunID
+	for _, r := range a.Status.Running {
+		ids = append(ids, r.ID)
+	}
+	if d.Last, err = h.house.LastLines(v.ctx(), v.person, ids); err != nil {
+		return err
+	}
+	d.Health = h.house.Health(v.ctx(), v.person)
 	if a, err = v.do("", bellhop.Invocation{Action: bellhop.ActionSchedules}); err != nil {
 		return err
 	}
@@ -79,4 +97,12 @@ func ticks(states []bellhop.ScheduleState, n int) (all []tick) {
 	}
 	slices.SortStableFunc(all, func(a, b tick) int { return a.At.Compare(b.At) })
 	return all[:min(n, len(all))]
+}
+
+// trouble reports whether somebody should look: something failed in the last
+// hour, or is not well.
+func (d *nowData) trouble() bool {
+	n := len(d.Day)
+	return n > 0 && slices.ContainsFunc(d.Day[max(0, n-4):], func(e ended) bool { return e.Bad > 0 }) ||
+		slices.ContainsFunc(d.Health, func(h Health) bool { return h.Fault != "" })
 }

@@ -2,11 +2,13 @@ package ui
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -146,9 +148,23 @@ func narrowed(q url.Values) url.Values {
 
 // runData is what the page of a run shows.
 type runData struct {
-	Run bellhop.Run
-	Why string
+	*bellhop.History
+	Why  string
+	Mine bool // its approval waits for what the viewer says
+	Bars []attemptBar
+	Copy []copyLine
 }
+
+// attemptBar is an attempt as a bar, in parts of a hundred of the time from the
+// first one's beginning.
+type attemptBar struct {
+	bellhop.Attempt
+	X, W string
+	Took time.Duration
+}
+
+// copyLine is how the same is asked for somewhere else.
+type copyLine struct{ Where, Text string }
 
 func (h *Handler) run(v *view) error {
 	id, err := bellhop.ParseRunID(v.r.PathValue("id"))
@@ -156,13 +172,123 @@ func (h *Handler) run(v *view) error {
 		return err
 	}
 	d := runData{}
-	if d.Run, err = h.house.Run(v.ctx(), v.person, id); err != nil {
+	if d.History, err = h.house.History(v.ctx(), v.person, id); err != nil {
 		return err
 	}
 	d.Why = v.page.waits(d.Run)
+	if d.Run.State == bellhop.Held {
+		votable, err := h.house.Votable(v.ctx(), v.person)
+		if err != nil {
+			return err
+		}
+		d.Mine = slices.ContainsFunc(votable, func(r bellhop.Run) bool { return r.ID == id })
+	}
+	d.Bars = attemptBars(d.Attempts, v.page.now)
+	if d.Copy, err = h.copies(v, &d.Run); err != nil {
+		return err
+	}
 	v.page.Output = true
 	return v.show(d.Run.Service+" "+d.Run.Job+" "+id.String(), runPage(v.page, d))
 }
+
+func attemptBars(all []bellhop.Attempt, now time.Time) []attemptBar {
+	if len(all) == 0 {
+		return nil
+	}
+	end := func(a *bellhop.Attempt) time.Time {
+		if a.Ended.IsZero() {
+			return now
+		}
+		return a.Ended
+	}
+	first, last := all[0].Started, all[0].Started
+	for i := range all {
+		if e := end(&all[i]); e.After(last) {
+			last = e
+		}
+	}
+	whole := max(last.Sub(first), time.Millisecond)
+	bars := make([]attemptBar, len(all))
+	for i := range all {
+		took := end(&all[i]).Sub(all[i].Started)
+		bars[i] = attemptBar{
+			Attempt: all[i], Took: took,
+			X: num(float64(all[i].Started.Sub(first)) / float64(whole) * 100), W: num(max(.8, float64(took)/float64(whole)*100)),
+		}
+	}
+	return bars
+}
+
+// copies are the lines that ask for what a run did: in a chat, on a command
+// line, by curl.
+func (h *Handler) copies(v *view, r *bellhop.Run) (all []copyLine, err error) {
+	list, err := h.house.Services(v.ctx(), v.person)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range list {
+		if s.Name != r.Service {
+			continue
+		}
+		for i := range s.Entries {
+			if text, ok := sayable(&s.Entries[i], r); ok {
+				all = append(all,
+					copyLine{"Chat", "@" + v.page.About.Bot + " " + text},
+					copyLine{"Command line", "bellhop ask " + shellWord(text)})
+				break
+			}
+		}
+	}
+	body, err := json.Marshal(r.Args)
+	if err != nil {
+		return nil, err
+	}
+	at := "http://" + v.r.Host
+	if h.secure(v.r) {
+		at = "https://" + v.r.Host
+	}
+	curl := "curl -H \"Authorization: Bearer $BELLHOP_TOKEN\" -d " + shellWord(string(body)) + " " + shellWord(at+"/v1/"+r.Service+"/"+r.Job)
+	return append(all, copyLine{"curl", curl}), nil
+}
+
+// sayable is what is said for an entry to bring a run: its pattern with the
+// run's arguments in their places.
+func sayable(e *bellhop.Entry, r *bellhop.Run) (string, bool) {
+	if e.Job != r.Job || e.Action != bellhop.ActionRun || e.Pattern == "" || !r.Args.Contains(e.Args) {
+		return "", false
+	}
+	words := strings.Fields(e.Pattern)
+	for i, w := range words {
+		name, is := strings.CutPrefix(w, "[")
+		if !is {
+			continue
+		}
+		v, ok := r.Args[strings.TrimRight(name, ".]")]
+		if !ok {
+			return "", false
+		}
+		parts := v.List
+		if !v.IsList() {
+			parts = []string{v.Text}
+		}
+		said := make([]string, len(parts))
+		for j, text := range parts {
+			switch {
+			case text != "" && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\'' || !unicode.IsPrint(r) }) && !strings.HasSuffix(text, "."):
+				said[j] = text
+			case strings.ContainsAny(text, "\"\n"):
+				return "", false // there is no way to say it on one line
+			default:
+				said[j] = `"` + text + `"`
+			}
+		}
+		words[i] = strings.Join(said, " ")
+	}
+	return r.Service + " " + strings.Join(words, " "), true
+}
+
+// shellWord quotes a text for a shell (POSIX 2.2.2).
+func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // changes are what a page may do to a run.
 var changes = map[string]bellhop.Action{
@@ -188,6 +314,43 @@ func (h *Handler) act(v *view) error {
 		to = a.Accepted.Run
 	}
 	return v.did(v.page.style().AnswerText(a), "/runs/"+to.String())
+}
+
+// bulkMost is how many runs are changed at a time.
+const bulkMost = 200
+
+// bulk changes the runs that were chosen, one after the other, and says of each
+// what could not be done.
+func (h *Handler) bulk(v *view) error {
+	what := v.r.PostFormValue("what")
+	action, ok := changes[what]
+	ids := v.r.PostForm["run"]
+	switch {
+	case !ok || what != "cancel" && what != "retry":
+		return bellhop.Errorf(bellhop.Invalid, "runs can be cancelled or retried together, not %.40q", what)
+	case len(ids) == 0:
+		return bellhop.Errorf(bellhop.Invalid, "no run was chosen: tick those that are meant")
+	case len(ids) > bulkMost:
+		return bellhop.Errorf(bellhop.Invalid, "%d runs were chosen; at most %d are changed at a time", len(ids), bulkMost)
+	}
+	key, good := v.key(), 0
+	var bad []string
+	for _, text := range ids {
+		id, err := bellhop.ParseRunID(text)
+		if err == nil {
+			_, err = v.do(key+"."+id.String(), bellhop.Invocation{Action: action, Run: id})
+		}
+		if err != nil {
+			bad = append(bad, text+": "+err.Error())
+			continue
+		}
+		good++
+	}
+	said := count(good, "run") + map[string]string{"cancel": " cancelled", "retry": " asked for again"}[what] + "."
+	if len(bad) > 0 {
+		said += " Not done:\n" + strings.Join(bad, "\n")
+	}
+	return v.did(said, "/runs")
 }
 
 // did says that something was done: on the page that had it done, or by going

@@ -3,9 +3,11 @@ package ui
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
 )
 
 // turn is one thing that was said, and what it was answered.
@@ -33,6 +35,7 @@ func (h *Handler) say(v *view) error {
 	}
 	t := turn{Said: text}
 	a, err := h.house.Desk(v.person, Source, v.s.ID).Ask(v.ctx(), v.key(), text)
+	v.page.now = h.opt.Clock.Now() // what was just asked for is not to come
 	switch {
 	case err != nil && bellhop.CodeOf(err) == bellhop.Internal:
 		return err
@@ -80,6 +83,13 @@ func choices(q *bellhop.Question) []string {
 	return []string{"never mind"}
 }
 
+// cardLines is how much of an output a conversation shows.
+const cardLines = 12
+
+// ansi are the sequences of a terminal (ECMA-48), which a line without colours
+// leaves out.
+var ansi = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)?|\x1b.")
+
 // card is a run in a conversation, with the last lines of its output.
 func (h *Handler) card(v *view) error {
 	id, err := bellhop.ParseRunID(v.r.PathValue("id"))
@@ -90,6 +100,16 @@ func (h *Handler) card(v *view) error {
 	if err != nil {
 		return err
 	}
+	var last []string
+	w, err := h.output.Reader.Window(v.ctx(), id, -cardLines, cardLines)
+	if err != nil && bellhop.CodeOf(err) != bellhop.NotFound { // it may not be kept any more
+		return err
+	}
+	if w != nil {
+		for _, l := range w.Lines {
+			last = append(last, chat.Clean(ansi.ReplaceAllString(l.Text, "")))
+		}
+	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	return runCard(v.page, r, nil).Render(v.ctx(), v.w)
+	return runCard(v.page, r, strings.Join(last, "\n")).Render(v.ctx(), v.w)
 }

@@ -49,6 +49,7 @@ func New(o Options) (*Handler, error) {
 	h.get("/", h.now)
 	h.get("/live", h.live)
 	h.get("/runs", h.runs)
+	h.post("/runs/bulk", h.bulk)
 	h.get("/runs/{id}", h.run)
 	h.get("/runs/{id}/card", h.card)
 	h.get("/runs/{id}/lines", h.written(h.output.Lines))

@@ -67,11 +67,13 @@ func short(s string, n int) string {
 	return string(r[:n-1]) + "…"
 }
 
-// tookText is how long something took: 0.3 s, 42 s, 3 min 5 s, 2 h 10 min.
+// tookText is how long something took: 5 ms, 1.3 s, 42 s, 3 min 5 s, 2 h 10 min.
 func tookText(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "0 s"
+		return "0 ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Minute:

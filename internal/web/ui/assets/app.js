@@ -62,6 +62,8 @@
   document.addEventListener("htmx:beforeRequest", (ev) => {
     const e = ev.detail.elt, by = ev.detail.requestConfig && ev.detail.requestConfig.triggeringEvent;
     if (by && by.type === "bellhop:change" && e.dataset.only && e.dataset.stale === "") ev.preventDefault();
+    // What is being ticked stays until it was used.
+    if (by && by.type === "bellhop:change" && e.id === "runs" && $("input:checked", e)) ev.preventDefault();
   });
   function offline(is) { $("#offline").hidden = !is; }
   function open() {
@@ -113,6 +115,13 @@
     if ($("#flash .ok")) fade = setTimeout(() => $("#flash").replaceChildren(), 8000);
   }).observe($("#flash"), { childList: true });
 
+  document.addEventListener("change", (ev) => {
+    const name = ev.target.dataset && ev.target.dataset.all;
+    if (name) for (const e of all(`input[name="${name}"]`, ev.target.form)) e.checked = ev.target.checked;
+  });
+  document.addEventListener("keydown", (ev) => {
+    if (ev.key === "Enter" && ev.target.matches("code.copy")) ev.target.click();
+  });
   document.addEventListener("click", (ev) => {
     const b = ev.target.closest("button, code.copy");
     if (!b) return;
