@@ -211,6 +211,12 @@ func TestOutputOf100MB(t *testing.T) {
 	p.Do("document.querySelector('.out-view').focus()")
 	p.Keys(kb.PageDown)
 	p.Until(seenLines + "[0] === " + fmt.Sprintf("%q", before[len(before)-1]) + " || " + seenLines + "[0] === " + fmt.Sprintf("%q", before[len(before)-2]))
+	var middle int
+	if _, err := fmt.Sscanf(seen(p)[0], "%d:", &middle); err != nil {
+		t.Fatal(err)
+	}
+	p.Do("document.querySelector('.out-view').scrollTop += 400") // 20 lines, by the wheel or a finger
+	p.Until(fmt.Sprintf("%s[0].startsWith('%d:')", seenLines, middle+20))
 	p.Keys(kb.End)
 	sees(p, line(lines))
 	p.Keys(kb.Home)
@@ -228,6 +234,9 @@ func TestOutputOf100MB(t *testing.T) {
 	p.Go(o.url + "/#L1234567-L1234570")
 	p.Reload()
 	sees(p, line(1_234_567))
+	if got := seen(p); !strings.HasPrefix(got[len(got)/2], "1234567:") {
+		t.Errorf("in the middle is %s", got[len(got)/2])
+	}
 	if n := browsertest.Eval[int](p, "document.querySelectorAll('.out-line.marked').length"); n != 4 {
 		t.Errorf("%d lines are marked", n)
 	}

@@ -519,9 +519,9 @@
     // go puts a line into the middle of the view.
     go(n) {
       this.stick = false
+      this.fit()
       this.top = { n: clamp(n, 1, Math.max(this.total, 1)), off: 0 }
       this.move(-(this.view.clientHeight - this.rowHeight) / 2)
-      this.fit()
       const row = this.exact() ? this.rowHeight : this.heightOf(this.top.n)
       this.scrollTo(this.toScroll((this.top.n - 1) * this.average + clamp(this.top.off / row, 0, 1) * this.average))
       if (this.exact()) {
