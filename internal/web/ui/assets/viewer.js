@@ -151,7 +151,7 @@
       const r = this.root
       r.replaceChildren()
       const bar = el('div', 'out-bar')
-      bar.setAttribute('role', 'toolbar')
+      bar.setAttribute('role', 'group')
       bar.setAttribute('aria-label', 'Output')
       const search = el('div', 'out-search')
       this.input = el('input')
@@ -235,6 +235,7 @@
         this.times = !this.times
         remember('times', this.times)
         this.toggle()
+        this.draw() // wrapped lines have another height now
       })
       this.followButton.addEventListener('click', () => this.follow(!this.stick))
       this.newer.addEventListener('click', () => this.follow(true))
@@ -708,7 +709,10 @@
       if (line.c === 2) {
         channel.textContent = '!'
         channel.title = 'stderr'
+        channel.setAttribute('role', 'img')
         channel.setAttribute('aria-label', 'stderr')
+      } else {
+        for (const a of ['title', 'role', 'aria-label']) channel.removeAttribute(a)
       }
       if (line.gap) text.append(el('span', 'out-gap', `${size(line.gap)} before this are not kept`))
       this.colour(text, parse(line.s))
