@@ -204,6 +204,34 @@ func TestGap(t *testing.T) {
 	}
 }
 
+func TestGapInALine(t *testing.T) {
+	p := newTape()
+	p.write(1, stdout, "begun ")
+	p.write(1, stdout, "lost\nlost\nlost ")
+	p.write(1, stdout, "ended\n")
+	p.drop(1, 2)
+	p.end()
+	want := []string{"1.1.stdout:begun ", "2.1.stdout:ended (after 15 bytes)"}
+	if got := plain(window(t, p.reader(t, nil), 1, 9).Lines); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestDroppedWhereAWindowBegins: the chunk is gone that an index would begin
+// to read at.
+func TestDroppedWhereAWindowBegins(t *testing.T) {
+	p := newTape()
+	for i := range 4000 {
+		p.write(1, stdout, fmt.Sprintf("line %d\n", i))
+	}
+	r := p.reader(t, nil)
+	window(t, r, 1, 1)
+	p.drop(1000, 1800)
+	if w := window(t, r, 1500, 1); w.Total != 3200 || plain(w.Lines)[0] != "1500.1.stdout:line 2299" {
+		t.Errorf("got %q of %d", plain(w.Lines), w.Total)
+	}
+}
+
 // TestDroppedWhileItRuns: what an index knows is not there any more.
 func TestDroppedWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -394,12 +422,26 @@ func TestFollow(t *testing.T) {
 		if u := next(watches[1]); u.Total != 501 { // who was slow gets the newest
 			t.Errorf("the slow one got %d", u.Total)
 		}
+		go func() {
+			for i := range 100 {
+				time.Sleep(10 * time.Millisecond)
+				p.write(1, stdout, fmt.Sprintf("slow %d\n", i))
+			}
+		}()
+		told = 0
+		for u := first; u.Total < 601; told++ {
+			u = next(watches[0])
+		}
+		if told > 5 {
+			t.Errorf("told %d times in a second", told)
+		}
+		next(watches[1])
 		p.write(1, stderr, "50%\r60%")
-		if got := plain(next(watches[1]).Lines); !slices.Equal(got, []string{"502.1.stderr:60%…"}) {
+		if got := plain(next(watches[1]).Lines); !slices.Equal(got, []string{"602.1.stderr:60%…"}) {
 			t.Errorf("got %q", got)
 		}
 		p.write(1, stderr, "\rdone\n")
-		if got := plain(next(watches[1]).Lines); !slices.Equal(got, []string{"502.1.stderr:done"}) {
+		if got := plain(next(watches[1]).Lines); !slices.Equal(got, []string{"602.1.stderr:done"}) {
 			t.Errorf("got %q", got)
 		}
 		p.end()
@@ -408,7 +450,7 @@ func TestFollow(t *testing.T) {
 			for !u.Done {
 				u = next(w)
 			}
-			if u.Total != 502 || u.Epoch != first.Epoch {
+			if u.Total != 602 || u.Epoch != first.Epoch {
 				t.Fatalf("watcher %d ended at %d", i, u.Total)
 			}
 			w.Close()
@@ -513,6 +555,47 @@ func TestDroppedUnderAFollower(t *testing.T) {
 		got, want := window(t, r, 1, 1000), window(t, p.reader(t, nil), 1, 1000)
 		if a, b := plain(got.Lines), plain(want.Lines); !slices.Equal(a, b) || got.Total != want.Total {
 			t.Errorf("got %d, want %d: %s, %s", got.Total, want.Total, differ(a, b), differ(b, a))
+		}
+	})
+}
+
+// TestFollowerWhileTheIndexIsMadeAgain: what a follower was told while the
+// index was read again is in neither, and must be read.
+func TestFollowerWhileTheIndexIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTape()
+		armed := false
+		r := p.reader(t, func(o *transcript.Options) {
+			o.Read = func(ctx context.Context, id bellhop.RunID, attempt int, seq int64, follow bool, fn func(bellhop.Chunk) error) error {
+				err := p.Read(ctx, id, attempt, seq, follow, fn)
+				if again := armed && !follow && seq == 0; again {
+					armed = false
+					p.write(1, stdout, "meanwhile\n")
+					synctest.Wait()
+				}
+				return err
+			}
+		})
+		for i := range 2000 {
+			p.write(1, stdout, fmt.Sprintf("line %d\n", i))
+		}
+		w := r.Follow(run)
+		defer w.Close()
+		synctest.Wait()
+		p.drop(1000, 1800)
+		armed = true
+		window(t, r, 1500, 1)
+		p.write(1, stdout, "after\n")
+		for total := 0; total != 1202; {
+			u, err := w.Next(t.Context(), time.After(time.Minute))
+			if u == nil {
+				t.Fatalf("nobody was told: %v", err)
+			}
+			total = u.Total
+		}
+		want := []string{"1200.1.stdout:line 1999", "1201.1.stdout:meanwhile", "1202.1.stdout:after"}
+		if got := plain(window(t, r, 1200, 9).Lines); armed || !slices.Equal(got, want) {
+			t.Errorf("got %q", got)
 		}
 	})
 }

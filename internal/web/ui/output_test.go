@@ -3,6 +3,7 @@ package ui_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -211,6 +212,12 @@ func TestOutputOf100MB(t *testing.T) {
 	p.Do("document.querySelector('.out-view').focus()")
 	p.Keys(kb.PageDown)
 	p.Until(seenLines + "[0] === " + fmt.Sprintf("%q", before[len(before)-1]) + " || " + seenLines + "[0] === " + fmt.Sprintf("%q", before[len(before)-2]))
+	var middle int
+	if _, err := fmt.Sscanf(seen(p)[0], "%d:", &middle); err != nil {
+		t.Fatal(err)
+	}
+	p.Do("document.querySelector('.out-view').scrollTop += 400") // 20 lines, by the wheel or a finger
+	p.Until(fmt.Sprintf("%s[0].startsWith('%d:')", seenLines, middle+20))
 	p.Keys(kb.End)
 	sees(p, line(lines))
 	p.Keys(kb.Home)
@@ -228,6 +235,9 @@ func TestOutputOf100MB(t *testing.T) {
 	p.Go(o.url + "/#L1234567-L1234570")
 	p.Reload()
 	sees(p, line(1_234_567))
+	if got := seen(p); !strings.HasPrefix(got[len(got)/2], "1234567:") {
+		t.Errorf("in the middle is %s", got[len(got)/2])
+	}
 	if n := browsertest.Eval[int](p, "document.querySelectorAll('.out-line.marked').length"); n != 4 {
 		t.Errorf("%d lines are marked", n)
 	}
@@ -408,6 +418,56 @@ func TestOutputLinks(t *testing.T) {
 	sees(p, "39:line 39")
 	p.Keys("N") // round
 	sees(p, "399:line 399")
+}
+
+// TestOutputDropped: of a run that writes more than is kept, what is in view
+// goes, and all that follows gets other numbers.
+func TestOutputDropped(t *testing.T) {
+	o := show(t)
+	for i := range 1000 {
+		o.write(1, stdout, fmt.Sprintf("line %d\n", i+1))
+	}
+	p := browsertest.Start(t).Visitor(t)
+	p.Go(o.url + "/#L700")
+	sees(p, "700:line 700")
+	o.change(func() { o.chunks = append(o.chunks[:500:500], o.chunks[600:]...) })
+	o.end()
+	sees(p, "700:line 800")
+	p.Do("location.hash = '#L501'")
+	sees(p, "500:line 500")
+	sees(p, "501:900 bytes before this are not keptline 601")
+	p.Do("document.querySelector('.out-view').focus()")
+	p.Keys(kb.End)
+	sees(p, "900:line 1000")
+}
+
+// TestOutputOfJunk: whatever a run writes, nothing of it acts upon the page.
+func TestOutputOfJunk(t *testing.T) {
+	o := show(t)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	pieces := []string{"\x1b[", "\x1b]", "\x1b", "\x1bP", "\x07", "\x1b\\", "38;5;", "48;2;", "300", ";", ":", "m", "m", "m", "1", "7", "0", "31", "107", "K", "(B", "\x00", "\x08", "\u202e", "\u2028", "\u0130", "word", "😀", "\xff", "\t", "\r", "<b>", "&amp;", "\n", "\n"}
+	var junk strings.Builder
+	for range 20_000 {
+		junk.WriteString(pieces[rnd.IntN(len(pieces))])
+	}
+	o.write(1, stdout, junk.String())
+	o.end()
+	p := browsertest.Start(t).Visitor(t)
+	p.Go(o.url)
+	p.Until(seenLines + ".length > 10")
+	p.Fill(".out-search input", "word")
+	p.Until("document.querySelector('.out-hits').textContent.includes(' of ')")
+	p.Do("document.querySelector('.out-view').focus()")
+	for range 20 {
+		p.Keys(kb.PageDown)
+		p.Until(seenLines + ".every(l => l.length)")
+		if bad := browsertest.Eval[string](p, `(document.querySelector('.out-rows').textContent.match(/[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g) || []).join('')`); bad != "" {
+			t.Fatalf("the page shows %q", bad)
+		}
+	}
+	if browsertest.Eval[int](p, "document.querySelectorAll('.out-rows b').length") > 0 {
+		t.Error("markup became markup")
+	}
 }
 
 func TestOutputForgotten(t *testing.T) {

@@ -151,7 +151,7 @@
       const r = this.root
       r.replaceChildren()
       const bar = el('div', 'out-bar')
-      bar.setAttribute('role', 'toolbar')
+      bar.setAttribute('role', 'group')
       bar.setAttribute('aria-label', 'Output')
       const search = el('div', 'out-search')
       this.input = el('input')
@@ -235,6 +235,7 @@
         this.times = !this.times
         remember('times', this.times)
         this.toggle()
+        this.draw() // wrapped lines have another height now
       })
       this.followButton.addEventListener('click', () => this.follow(!this.stick))
       this.newer.addEventListener('click', () => this.follow(true))
@@ -519,9 +520,9 @@
     // go puts a line into the middle of the view.
     go(n) {
       this.stick = false
+      this.fit()
       this.top = { n: clamp(n, 1, Math.max(this.total, 1)), off: 0 }
       this.move(-(this.view.clientHeight - this.rowHeight) / 2)
-      this.fit()
       const row = this.exact() ? this.rowHeight : this.heightOf(this.top.n)
       this.scrollTo(this.toScroll((this.top.n - 1) * this.average + clamp(this.top.off / row, 0, 1) * this.average))
       if (this.exact()) {
@@ -708,7 +709,10 @@
       if (line.c === 2) {
         channel.textContent = '!'
         channel.title = 'stderr'
+        channel.setAttribute('role', 'img')
         channel.setAttribute('aria-label', 'stderr')
+      } else {
+        for (const a of ['title', 'role', 'aria-label']) channel.removeAttribute(a)
       }
       if (line.gap) text.append(el('span', 'out-gap', `${size(line.gap)} before this are not kept`))
       this.colour(text, parse(line.s))
