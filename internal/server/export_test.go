@@ -47,3 +47,6 @@ func (s *Server) Shelved(ctx context.Context) (n int, err error) {
 func (s *Server) LockShelf(ctx context.Context) (unlock func(), err error) {
 	return s.shelf().lock(ctx, "other")
 }
+
+// WebAt is where the HTTP server is.
+func (s *Server) WebAt() string { return s.webAt }

@@ -18,6 +18,10 @@ func (p pages) About() ui.About {
 	return ui.About{Bot: cfg.Catalog.Bot, Version: p.s.opt.Version, Zone: cfg.Location, Peopled: cfg.Catalog.Access.Peopled}
 }
 
+func (p pages) Manages(ctx context.Context, who bellhop.Person) bool {
+	return p.s.engine.Manages(ctx, who)
+}
+
 func (p pages) Who(who bellhop.Person) bellhop.Principal { return p.s.engine.Identify(who) }
 
 func (p pages) Search(ctx context.Context, who bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error) {

@@ -22,7 +22,12 @@ type House interface {
 	Asks
 	Looks
 	Tells
+	Hooks
+	Trail
 	Who(p bellhop.Person) bellhop.Principal
+	// Manages reports whether the pages for admins are for somebody. That is
+	// recorded nowhere: each of them asks for itself.
+	Manages(ctx context.Context, p bellhop.Person) bool
 	About() About
 }
 

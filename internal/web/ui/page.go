@@ -16,6 +16,7 @@ type Page struct {
 	About About
 	Who   bellhop.Principal
 	Token string // of the session; "" = nobody has logged in
+	Admin bool   // the engine lets them manage
 	Path  string
 	URI   string
 	// Still: what is shown doesn't change by itself.
@@ -37,15 +38,43 @@ func (p Page) show(w http.ResponseWriter, r *http.Request, status int, body temp
 func (p Page) asset(name string) string { return p.assets.path[name] }
 
 // link is one of the pages to go to.
-type link struct{ path, name, icon string }
+type link struct {
+	path, name, icon string
+	admin            bool // it is for admins alone
+}
 
-// links are the pages that everybody has; what is on them is for the engine to
-// say.
-var links = []link{
-	{"/", "Now", "pulse"},
-	{"/ask", "Ask", "chat"},
-	{"/runs", "Runs", "list"},
-	{"/services", "Services", "box"},
+// links are the pages that there are, in groups; what is on them is for the
+// engine to say.
+var links = [][]link{
+	{
+		{path: "/", name: "Now", icon: "pulse"},
+		{path: "/ask", name: "Ask", icon: "chat"},
+		{path: "/runs", name: "Runs", icon: "list"},
+		{path: "/services", name: "Services", icon: "box"},
+	},
+	{
+		{path: "/schedules", name: "Schedules", icon: "clock"},
+		{path: "/hooks", name: "Webhooks", icon: "hook"},
+	},
+	{
+		{path: "/audit", name: "Audit", icon: "scroll", admin: true},
+	},
+}
+
+// nav is the groups of links that are shown to whoever looks.
+func (p Page) nav() (shown [][]link) {
+	for _, group := range links {
+		var own []link
+		for _, l := range group {
+			if !l.admin || p.Admin {
+				own = append(own, l)
+			}
+		}
+		if len(own) > 0 {
+			shown = append(shown, own)
+		}
+	}
+	return shown
 }
 
 // at reports whether a page is the one shown, or one below it.

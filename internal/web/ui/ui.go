@@ -64,6 +64,9 @@ func New(o Options) (*Handler, error) {
 	h.post("/ask", h.say)
 	h.get("/ask/complete", h.complete)
 	h.post("/logout", h.logout)
+	h.schedulesRoutes()
+	h.hooksRoutes()
+	h.auditRoutes()
 	return h, nil
 }
 
@@ -145,7 +148,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, change bool, fn 
 		return
 	}
 	v.who = h.house.Who(v.person)
-	v.page.Who, v.page.Token = v.who, v.s.Token
+	v.page.Who, v.page.Token, v.page.Admin = v.who, v.s.Token, h.house.Manages(r.Context(), v.person)
 	if change {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err = r.ParseForm(); err != nil {

@@ -120,3 +120,11 @@ func count(n int, one string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, one)
 }
+
+// zoneName is the zone in which the configuration's times of day are meant.
+func (p Page) zoneName() string {
+	if p.About.Zone == nil || p.About.Zone.String() == "Local" {
+		return "the server's time zone"
+	}
+	return p.About.Zone.String()
+}
