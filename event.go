@@ -87,6 +87,8 @@ const (
 
 	ActionApprove Action = "approve" // a held run
 	ActionDeny    Action = "deny"    // a held run
+
+	ActionWeb Action = "web" // a link to the web page
 )
 
 // Invocation is an event resolved to one action with typed arguments, for one
@@ -158,6 +160,9 @@ type Answer struct {
 	Later     *Later         // ActionLater: what was written down; ActionUnschedule: what was taken back
 	Decided   *Run           // ActionApprove, ActionDeny: the run as it stands then
 	Question  *Question      // what is asked back; nothing was done yet
+	// Login, of ActionWeb, is for who asked alone: whoever has it is them. It is
+	// shown where nobody else reads, and kept nowhere.
+	Login *Login
 }
 
 // Schedules is what happens by the clock.

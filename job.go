@@ -275,6 +275,7 @@ type Catalog struct {
 	Zone     *time.Location // in which people say times; nil = the machine's
 	Keep     Keep
 	Access   Access
+	Page     bool // there is a web page
 	// Digest identifies the configuration as a whole: 32 hex digits.
 	Digest string
 }

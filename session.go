@@ -21,6 +21,12 @@ type Session struct {
 	Stale bool `json:"-"`
 }
 
+// Login is a link with which somebody opens the web page, once.
+type Login struct {
+	Link    string    `json:"link"`
+	Expires time.Time `json:"expires"`
+}
+
 // SessionAbout is what is known of where a session is opened, for people: the
 // browser as it names itself, and its address. What is longer than 200 bytes is cut off.
 type SessionAbout struct {

@@ -43,6 +43,8 @@ func (s Style) AnswerText(a bellhop.Answer) string {
 		return s.WhyText(*a.Why)
 	case a.Schedules != nil:
 		return s.SchedulesText(*a.Schedules)
+	case a.Login != nil:
+		return s.LoginText(*a.Login)
 	case a.Later != nil:
 		return s.laterText(a.Action, *a.Later)
 	case holdAction(a.Action):
@@ -50,6 +52,11 @@ func (s Style) AnswerText(a bellhop.Answer) string {
 	default:
 		return strings.TrimRight(CleanText(a.Text), "\n")
 	}
+}
+
+// LoginText tells who asked, and nobody else, a link to the web page.
+func (s Style) LoginText(l bellhop.Login) string {
+	return "Open this in a browser within " + Duration(l.Expires.Sub(s.Now)) + ". It works once, and whoever opens it first is you:\n" + Clean(l.Link)
 }
 
 func holdAction(a bellhop.Action) bool {

@@ -40,7 +40,7 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		Web:      b.web(raw.Web),
 		Catalog:  &bellhop.Catalog{Bot: b.bot(raw.Bot), Keep: b.keep(raw.Keep)},
 	}
-	cfg.Catalog.Access = b.access(raw, cfg.Chats)
+	cfg.Catalog.Access, cfg.Catalog.Page = b.access(raw, cfg.Chats), cfg.Web != nil
 	if raw.Timezone.good() {
 		cfg.Catalog.Zone = cfg.Location
 	}

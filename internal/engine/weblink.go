@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
+	"encoding/hex"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -20,6 +21,8 @@ const (
 	linkSpace  = "login"
 	linkFor    = time.Minute
 	linkPlaces = 5
+	// keepLinkAsk is how long an event is known for which a link was made.
+	keepLinkAsk = 24 * time.Hour
 )
 
 // keptLink is a link as the store has it.
@@ -30,14 +33,38 @@ type keptLink struct {
 }
 
 // LoginLink makes the code with which a person, once and within a minute, can
-// open a session of the web page. NotAllowed: not for this person. Conflict: they
-// have as many links as there may be at a time.
-func (e *Engine) LoginLink(ctx context.Context, p bellhop.Person) (code string, expires time.Time, err error) {
+// open a session of the web page. from is where they ask, and key the event's;
+// "" = it has none. NotAllowed: not for this person, or not from there. Conflict:
+// they have as many links as there may be at a time, or this event had one: it
+// is told once, and kept nowhere.
+func (e *Engine) LoginLink(ctx context.Context, p bellhop.Person, from bellhop.Origin, key string) (code string, expires time.Time, err error) {
 	p.Channel = "" // the page is in none
 	who := e.Identify(p)
-	if err := e.mayLogin(ctx, who); err != nil {
+	if err := e.mayLogin(ctx, who, from); err != nil {
 		return "", expires, err
 	}
+	if key != "" {
+		sum := sha256.Sum256([]byte(key))
+		asked := "asked/" + hex.EncodeToString(sum[:])
+		version, err := e.store.Values.Put(ctx, linkSpace, asked, []byte("{}"), 0, keepLinkAsk, e.clock.Now())
+		if bellhop.CodeOf(err) == bellhop.Conflict {
+			return "", expires, bellhop.Errorf(bellhop.Conflict, "a login link was made for this already, and is told once; ask for another one")
+		}
+		if err != nil {
+			return "", expires, notAccepted(err)
+		}
+		defer func() {
+			if code == "" { // it may be asked for again
+				if err := e.store.Values.Delete(ctx, linkSpace, asked, version, e.clock.Now()); err != nil {
+					e.log.Debug("that a login link was asked for could not be taken back", "error", err)
+				}
+			}
+		}()
+	}
+	return e.makeLink(ctx, p, who)
+}
+
+func (e *Engine) makeLink(ctx context.Context, p bellhop.Person, who bellhop.Principal) (code string, expires time.Time, err error) {
 	rec := e.loginRecord(who)
 	rec.Detail = "a login link"
 	if err := e.Record(ctx, rec); err != nil {
@@ -134,9 +161,12 @@ func (e *Engine) takeLink(ctx context.Context, code string) (bellhop.Person, err
 }
 
 // mayLogin is nil when a person may have a session of the web page; a refusal
-// is recorded.
-func (e *Engine) mayLogin(ctx context.Context, who bellhop.Principal) error {
+// is recorded. A session begets no other, which would outlast its end.
+func (e *Engine) mayLogin(ctx context.Context, who bellhop.Principal, from bellhop.Origin) error {
 	d := e.judgeLogin(ctx, who)
+	if d.Allowed && from.Source == bellhop.SourceWeb {
+		d = bellhop.Decision{Rule: "a session makes no other", Reason: "you have logged in to the web page already; to log in elsewhere, ask in a chat, or with: bellhop login"}
+	}
 	if d.Allowed {
 		return nil
 	}

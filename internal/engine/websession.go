@@ -70,7 +70,7 @@ func (e *Engine) OpenSession(ctx context.Context, code string, about bellhop.Ses
 		return "", s, err
 	}
 	who := e.Identify(p)
-	if err := e.mayLogin(ctx, who); err != nil {
+	if err := e.mayLogin(ctx, who, bellhop.Origin{}); err != nil {
 		return "", s, err
 	}
 	if err := e.makeRoom(ctx, who); err != nil {

@@ -16,7 +16,7 @@ import (
 
 func (a *approvals) link(p bellhop.Person) string {
 	a.t.Helper()
-	code, expires, err := a.LoginLink(a.t.Context(), p)
+	code, expires, err := a.LoginLink(a.t.Context(), p, bellhop.Origin{}, "")
 	if err != nil || !expires.Equal(a.clock.Now().Add(time.Minute)) {
 		a.t.Fatalf("a link until %s, %v", expires, err)
 	}
@@ -147,7 +147,7 @@ func TestLoginLinksAreFew(t *testing.T) {
 	for range 4 {
 		a.link(slack)
 	}
-	if _, _, err := a.LoginLink(t.Context(), opsAda); bellhop.CodeOf(err) != bellhop.Conflict {
+	if _, _, err := a.LoginLink(t.Context(), opsAda, bellhop.Origin{}, ""); bellhop.CodeOf(err) != bellhop.Conflict {
 		t.Errorf("a sixth: %v", err)
 	}
 	a.link(opsBea)
@@ -158,6 +158,47 @@ func TestLoginLinksAreFew(t *testing.T) {
 	a.clock.Advance(time.Minute)
 	for range 5 {
 		a.link(opsAda)
+	}
+}
+
+func TestALoginLinkIsToldOnceForAnEvent(t *testing.T) {
+	a := newApprovals(t, nil)
+	ask := func(p bellhop.Person, from, key string) error {
+		t.Helper()
+		code, _, err := a.LoginLink(t.Context(), p, bellhop.Origin{Source: from}, key)
+		if (code == "") == (err == nil) {
+			t.Errorf("%s: a code and %v", key, err)
+		}
+		return err
+	}
+	if err := ask(opsAda, "slack", "slack:T1/D1/1"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := ask(opsAda, "slack", "slack:T1/D1/1"); bellhop.CodeOf(err) != bellhop.Conflict || !strings.Contains(err.Error(), "told once") {
+			t.Errorf("the same event again: %v", err)
+		}
+	}
+	for _, key := range []string{"2", "3", "4", "5"} {
+		if err := ask(opsAda, "slack", key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ask(opsAda, "slack", "6"); bellhop.CodeOf(err) != bellhop.Conflict || strings.Contains(err.Error(), "told once") {
+		t.Errorf("a sixth: %v", err)
+	}
+	a.clock.Advance(time.Minute)
+	if err := ask(opsAda, "slack", "6"); err != nil {
+		t.Errorf("it was not told, and is asked for again: %v", err)
+	}
+	if err := ask(opsAda, "slack", "5"); bellhop.CodeOf(err) != bellhop.Conflict {
+		t.Errorf("a minute later: %v", err)
+	}
+	if err := ask(opsAda, bellhop.SourceWeb, "7"); bellhop.CodeOf(err) != bellhop.NotAllowed {
+		t.Errorf("of a session: %v", err)
+	}
+	if rec := a.last(); rec.Action != "login" || rec.Allowed || rec.Rule == "" {
+		t.Errorf("the trail ends with %+v", rec)
 	}
 }
 
@@ -172,7 +213,7 @@ func TestWhoMayNotLogIn(t *testing.T) {
 	outside := opsAda
 	outside.Outside = true
 	for _, p := range []bellhop.Person{guest, bot, scoped, outside, {Identity: "schedule:site/night"}, {Identity: "local:someone"}} {
-		if _, _, err := a.LoginLink(t.Context(), p); bellhop.CodeOf(err) != bellhop.NotAllowed {
+		if _, _, err := a.LoginLink(t.Context(), p, bellhop.Origin{}, ""); bellhop.CodeOf(err) != bellhop.NotAllowed {
 			t.Errorf("%+v: %v", p, err)
 		}
 		if rec := a.last(); rec.Action != "login" || rec.Allowed || rec.Identity != p.Identity || rec.Rule == "" {

@@ -86,7 +86,16 @@ func builtinCommands() []builtinCommand {
 		{"in [time] [line]", "in 20m SERVICE COMMAND", "asks for this after a while", builtin{action: bellhop.ActionLater}},
 		{"unschedule [later]", "unschedule ID", "takes back what was to be asked for later", builtin{action: bellhop.ActionUnschedule}},
 		{"whoami", "whoami", "who you are to Bellhop", builtin{action: bellhop.ActionWhoami}},
+		{verbWeb, verbWeb, "a link with which you log in to the web page, once", builtin{action: bellhop.ActionWeb}},
 	}
+}
+
+// verbWeb is understood without a web page, too, but not offered.
+const verbWeb = "web"
+
+// offered reports whether help has a built-in command.
+func (r *Router) offered(c builtinCommand) bool {
+	return c.help != "" && (c.text != verbWeb || r.page)
 }
 
 // verb is the first word of a built-in command.

@@ -14,7 +14,7 @@ import (
 // returns every fault at once, in the catalog's order, each at its service's
 // or entry's place; the Router is nil when there are any.
 func New(cat *bellhop.Catalog) (*Router, []bellhop.Fault) {
-	b := builder{r: &Router{byName: map[string]*service{}}, cat: cat}
+	b := builder{r: &Router{byName: map[string]*service{}, page: cat.Page}, cat: cat}
 	b.r.addBuiltins()
 	for i := range cat.Services {
 		b.addService(&cat.Services[i])

@@ -44,6 +44,9 @@ func (r *Router) Complete(line string, may May) []string {
 
 func (r *Router) completeFirst(c *completion, may May) {
 	c.walk(&r.builtins, 0)
+	if !r.page {
+		delete(c.found, verbWeb)
+	}
 	c.addServices()
 	r.completeBare(c, may)
 }

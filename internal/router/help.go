@@ -71,7 +71,7 @@ func (r *Router) generalHelp(may May) string {
 	}
 	t = table{}
 	for _, c := range builtinCommands() {
-		if c.help != "" {
+		if r.offered(c) {
 			t.add("", c.shown, c.help)
 		}
 	}

@@ -297,3 +297,20 @@ func TestHelpTellsADefaultWhereItCounts(t *testing.T) {
 		})
 	}
 }
+
+func TestTheWebPageIsOfferedWhereThereIsOne(t *testing.T) {
+	for _, page := range []bool{false, true} {
+		cat := example()
+		cat.Page = page
+		r := mustRouter(t, cat)
+		if got := strings.Contains(r.Help("", nil), "\n  web  "); got != page {
+			t.Errorf("page %v: help has it: %v", page, got)
+		}
+		if got := slices.Contains(r.Complete("w", nil), "web"); got != page {
+			t.Errorf("page %v: completed: %v", page, got)
+		}
+		if inv, err := r.Resolve("Web"); err != nil || inv.Action != bellhop.ActionWeb {
+			t.Errorf("page %v: %+v, %v", page, inv, err)
+		}
+	}
+}

@@ -35,6 +35,7 @@ type Router struct {
 	services []*service // in the catalog's order
 	byName   map[string]*service
 	builtins node
+	page     bool       // there is a web page
 	bare     node       // commands of services without prefix
 	regexes  []*command // of services without prefix, in file order
 	near     nearIndex

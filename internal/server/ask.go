@@ -89,6 +89,12 @@ func (s *Server) carryOut(ctx context.Context, ev bellhop.Event, inv bellhop.Inv
 		return bellhop.Answer{Action: inv.Action, Text: s.table.Load().Help(inv.Service, s.may(ctx, ev.Person))}, nil
 	case inv.Action == bellhop.ActionWhy && inv.Run == 0:
 		return s.explain(ctx, ev.Person, inv)
+	case inv.Action == bellhop.ActionWeb:
+		l, err := s.loginLink(ctx, ev.Person, ev.Origin, ev.Key)
+		if err != nil {
+			return bellhop.Answer{}, err
+		}
+		return bellhop.Answer{Action: inv.Action, Login: &l}, nil
 	case inv.Action == bellhop.ActionSchedules:
 		return s.clocked(ctx, ev, inv)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"time"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/web/ui"
@@ -90,16 +89,20 @@ func (p pages) EndSession(ctx context.Context, who bellhop.Person, id string) er
 
 // Login makes a link with which somebody can open the web page, once and within
 // a minute.
-func (f front) Login(ctx context.Context, p bellhop.Person) (link string, expires time.Time, err error) {
-	at := f.s.pageURL()
+func (f front) Login(ctx context.Context, p bellhop.Person) (bellhop.Login, error) {
+	return f.s.loginLink(ctx, p, bellhop.Origin{}, "")
+}
+
+func (s *Server) loginLink(ctx context.Context, p bellhop.Person, from bellhop.Origin, key string) (bellhop.Login, error) {
+	at := s.pageURL()
 	if at == "" {
-		return "", expires, bellhop.Errorf(bellhop.NotFound, "there is no web page to log in to; add `web: {listen: \"127.0.0.1:8080\"}` to the configuration, and restart the server")
+		return bellhop.Login{}, bellhop.Errorf(bellhop.NotFound, "there is no web page to log in to; add `web: {listen: \"127.0.0.1:8080\"}` to the configuration, and restart the server")
 	}
-	code, expires, err := f.s.engine.LoginLink(ctx, p)
+	code, expires, err := s.engine.LoginLink(ctx, p, from, key)
 	if err != nil {
-		return "", expires, err
+		return bellhop.Login{}, err
 	}
-	return at + "/login/" + url.PathEscape(code), expires, nil
+	return bellhop.Login{Link: at + "/login/" + url.PathEscape(code), Expires: expires}, nil
 }
 
 // pageURL is where the web page is reached: as the configuration says, else

@@ -54,11 +54,31 @@ func (c *Chat) say(to reply, a bellhop.Answer) {
 		c.sayAccepted(ctx, to, *a.Accepted)
 	case a.Action == bellhop.ActionLogs:
 		c.sayLogs(ctx, to, a.Run)
+	case a.Login != nil:
+		c.sayLogin(ctx, to, *a.Login)
 	case a.Decided != nil:
 		c.post(ctx, to, words{text: c.style().DecidedText(*a.Decided)})
 	default:
 		text := c.style().AnswerText(a)
 		c.post(ctx, to, words{text: text, code: tabular(a)})
+	}
+}
+
+// sayLogin tells a person alone a link with which they log in. Of what was said
+// where others read, it goes by a direct message.
+func (c *Chat) sayLogin(ctx context.Context, to reply, l bellhop.Login) {
+	w := words{text: c.style().LoginText(l)}
+	if to.alone {
+		c.postAlone(ctx, to, w)
+		return
+	}
+	channel, err := c.tellAside(ctx, c.userID(to.person.Identity), w)
+	switch {
+	case err != nil:
+		c.note("sending a login link", err)
+		c.post(ctx, to, words{text: "I could not send you a link in a direct message, and show it nowhere else. Use /bellhop web, or write to me directly."})
+	case channel != to.origin.Channel:
+		c.post(ctx, to, words{text: "I sent you a link in a direct message."})
 	}
 }
 

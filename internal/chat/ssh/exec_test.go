@@ -154,3 +154,13 @@ func TestFiftyConnections(t *testing.T) {
 		t.Errorf("%d sessions", len(h.sessions))
 	}
 }
+
+func TestExecPrintsALoginLink(t *testing.T) {
+	h := open(t, nil)
+	const link = "http://127.0.0.1:8080/login/CODE.PART"
+	h.desk.OnAnswer("web", bellhop.Answer{Action: bellhop.ActionWeb, Login: &bellhop.Login{Link: link}})
+	r := h.ssh(t, "alice", "", "127.0.0.1", "web")
+	if r.status != 0 || !strings.HasPrefix(r.stdout, "Open this in a browser within ") || !strings.HasSuffix(r.stdout, ":\n"+link+"\n") || strings.Contains(r.stderr, link) {
+		t.Errorf("%d %q %q", r.status, r.stdout, r.stderr)
+	}
+}

@@ -47,7 +47,7 @@ type Look interface {
 	// with none from time to time.
 	Watch(ctx context.Context, p bellhop.Person, after bellhop.RunID, fn func([]*bellhop.Run) error) error
 	// Login makes a link to the web page that is good once, for whoever asks.
-	Login(ctx context.Context, p bellhop.Person) (link string, expires time.Time, err error)
+	Login(ctx context.Context, p bellhop.Person) (bellhop.Login, error)
 	Webhooks
 }
 

@@ -3,24 +3,19 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
+
+	"github.com/bellhop-io/bellhop"
 )
 
-// Login is a link to the web page.
-type Login struct {
-	Link    string    `json:"link"` // good once
-	Expires time.Time `json:"expires"`
-}
-
 func (h *Handler) login(w http.ResponseWriter, r *http.Request, c caller) error {
-	link, expires, err := h.front.Login(r.Context(), c.person)
+	l, err := h.front.Login(r.Context(), c.person)
 	if err != nil {
 		return err
 	}
-	return reply(w, Login{link, expires})
+	return reply(w, l)
 }
 
 // Login makes a link to the web page for whoever asks.
-func (c *Client) Login(ctx context.Context) (Login, error) {
-	return call[Login](ctx, c, http.MethodPost, "/v1/login", nil, nil)
+func (c *Client) Login(ctx context.Context) (bellhop.Login, error) {
+	return call[bellhop.Login](ctx, c, http.MethodPost, "/v1/login", nil, nil)
 }
