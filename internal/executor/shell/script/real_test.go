@@ -160,7 +160,7 @@ func TestListRoundTrip(t *testing.T) {
 		"array":       {Script: `a=({words}); show "${a[@]}"`},
 		"to function": {Script: `f() { show "$@"; }; f {words}`},
 		"loop":        {Script: `a=({words}); for i in "${a[@]}"; do show "$i"; done`},
-		"argv":        {Argv: []string{os.Args[0], "{words}"}},
+		"argv":        {Argv: []string{filepath.Join(helpers, "show"), "{words}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src.Params = params
@@ -180,7 +180,7 @@ func TestListRoundTrip(t *testing.T) {
 }
 
 func TestArgvRoundTrip(t *testing.T) {
-	prog, faults := script.Compile(bellhop.JobSource{Argv: []string{os.Args[0], "{x}", "a{x}${b}{y}"}})
+	prog, faults := script.Compile(bellhop.JobSource{Argv: []string{filepath.Join(helpers, "show"), "{x}", "a{x}${b}{y}"}})
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -296,7 +296,7 @@ func run(t testing.TB, prog script.Program, shell string, args bellhop.Args) str
 	p := exec.CommandContext(ctx, cmd.Argv[0], cmd.Argv[1:]...)
 	p.Dir = dir
 	p.WaitDelay = time.Second
-	p.Env = append([]string{"PATH=" + helperDir(t) + ":" + os.Getenv("PATH"), "HOME=" + dir, "SCRIPT_HELPER=1", "GORACE=atexit_sleep_ms=0"}, cmd.Env...)
+	p.Env = append([]string{"PATH=" + helpers + ":" + os.Getenv("PATH"), "HOME=" + dir}, cmd.Env...)
 	var out, stderr bytes.Buffer
 	p.Stdout, p.Stderr = &out, &stderr
 	_ = p.Run() // many of the scripts fail, with a hostile value, by right
@@ -316,16 +316,6 @@ func run(t testing.TB, prog script.Program, shell string, args bellhop.Args) str
 		return "stderr: " + stderr.String()
 	}
 	return out.String()
-}
-
-// helperDir is a folder with this binary in it, by the name of show.
-func helperDir(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.Symlink(os.Args[0], filepath.Join(dir, "show")); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func values(out string) []string {
