@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"time"
 	"net/url"
 
 	"github.com/bellhop-io/bellhop"
