@@ -3,8 +3,8 @@ package server
 import (
 	"context"
 	"fmt"
-	"time"
 	"net/url"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/web/ui"

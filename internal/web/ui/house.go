@@ -24,6 +24,11 @@ type House interface {
 	Tells
 	Hooks
 	Trail
+	Knows
+}
+
+// Knows is who somebody is, and what the server is.
+type Knows interface {
 	Who(p bellhop.Person) bellhop.Principal
 	// Manages reports whether the pages for admins are for somebody. That is
 	// recorded nowhere: each of them asks for itself.
