@@ -19,7 +19,8 @@ func (s *Server) measured(store *bellhop.Store) *bellhop.Store {
 	if cfg.Web == nil || s.opt.Solo || s.opt.rehearsal != nil {
 		return store
 	}
-	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceWeb, bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker}
+	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceWeb, bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker, bellhop.SourceOutside}
+	sources = append(sources, cfg.Catalog.Sources...)
 	for _, c := range cfg.Chats {
 		sources = append(sources, c.Name)
 	}
