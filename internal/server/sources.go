@@ -133,6 +133,8 @@ func (h outsideHouse) Compose(ctx context.Context, row bellhop.OutboxRow) (bellh
 	return h.s.reporter.Compose(ctx, row)
 }
 
+func (h outsideHouse) News() (<-chan struct{}, func()) { return h.s.bus.Subscribe(bellhop.TopicOutbox) }
+
 func (h outsideHouse) Delivered(ctx context.Context, id int64, ref string) error {
 	return h.s.store.Outbox.Settle(context.WithoutCancel(ctx), []bellhop.Settlement{{ID: id, State: bellhop.ReportDelivered, Ref: ref, Now: h.s.clock.Now()}})
 }

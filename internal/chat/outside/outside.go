@@ -35,6 +35,8 @@ type Outbox interface {
 	Waiting(ctx context.Context, n int) ([]bellhop.OutboxRow, error)
 	// Compose reads what a report tells. NotFound: of what is not kept any more.
 	Compose(ctx context.Context, row bellhop.OutboxRow) (bellhop.Report, error)
+	// News is told when there may be more to tell; end ends that.
+	News() (news <-chan struct{}, end func())
 	// Delivered writes down that a report was.
 	Delivered(ctx context.Context, id int64, ref string) error
 }
@@ -53,8 +55,7 @@ type Options struct {
 	// Secret is what they are signed with.
 	Secret func(ctx context.Context) (string, error)
 	Client *http.Client // nil = one that follows no redirects
-	// Look is how often a stream looks for reports by itself; 0 = never: every
-	// one of the store's is handed to Deliver in this process.
+	// Look is how often a stream looks for reports without news; 0 = seldom.
 	Look time.Duration
 }
 
@@ -152,16 +153,16 @@ type Reply struct {
 	Action bellhop.Action `json:"action,omitempty"`
 	Run    bellhop.RunID  `json:"run,omitempty"`
 	How    bellhop.How    `json:"how,omitempty"` // the event found its run
+	// Error: the person can't have it, as Text says.
+	Error bellhop.Code `json:"error,omitempty"`
 	// Text is what the person is to be told; none = nothing.
 	Text string `json:"text,omitempty"`
 	File *File  `json:"file,omitempty"`
 	// Question is asked back: the next event of that person in that place
 	// answers it.
 	Question *Question `json:"question,omitempty"`
-	// Error: the person can't have it, as Text says.
-	Error   bellhop.Code `json:"error,omitempty"`
-	Ignored string       `json:"ignored,omitempty"` // it was not for Bellhop
-	Runs    []Fed        `json:"runs,omitempty"`    // of data
+	Ignored  string    `json:"ignored,omitempty"` // it was not for Bellhop
+	Runs     []Fed     `json:"runs,omitempty"`    // of data
 }
 
 // Asked reports whether an event has brought a run.

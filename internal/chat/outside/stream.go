@@ -74,6 +74,8 @@ func (c *Chat) Stream(ctx context.Context, last string, fn func(*Report) error) 
 	if err := fn(nil); err != nil {
 		return err
 	}
+	news, end := c.opt.House.News()
+	defer end()
 	told := c.opt.Clock.Now()
 	for {
 		if err := c.more(ctx, s, fn); err != nil {
@@ -86,6 +88,7 @@ func (c *Chat) Stream(ctx context.Context, last string, fn func(*Report) error) 
 		timer, stop := c.opt.Clock.NewTimer(wait)
 		select {
 		case <-s.wake:
+		case <-news:
 		case <-timer:
 		case <-s.gone:
 			stop()
