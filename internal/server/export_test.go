@@ -47,3 +47,6 @@ func (s *Server) Shelved(ctx context.Context) (n int, err error) {
 func (s *Server) LockShelf(ctx context.Context) (unlock func(), err error) {
 	return s.shelf().lock(ctx, "other")
 }
+
+// Config is the file that the configuration is read from.
+func (s *Server) Config() string { return s.config.Load().Path }
