@@ -40,6 +40,11 @@ func (s *Server) adapters(ctx context.Context) (all []metrics.Adapter) {
 	for name, own := range s.sshs {
 		all = append(all, metrics.Adapter{Name: name, Up: own.Addr() != nil})
 	}
+	for name, own := range s.outside {
+		if !own.Posts() {
+			all = append(all, metrics.Adapter{Name: name, Up: own.Here()})
+		}
+	}
 	return all
 }
 

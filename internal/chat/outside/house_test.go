@@ -79,12 +79,11 @@ func (h *house) report(row bellhop.OutboxRow) bellhop.Report {
 	return bellhop.Report{ID: row.ID, Kind: row.Kind, Run: h.runs[row.Run], Attempt: bellhop.Attempt{N: 1}, Rule: h.rule, Ask: row.Ask}
 }
 
-// giveUp takes a report out of what is waiting.
+// giveUp takes a report out of what is waiting. Nobody is told.
 func (h *house) giveUp(id int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.rows = slices.DeleteFunc(h.rows, func(r bellhop.OutboxRow) bool { return r.ID == id })
-	h.wake()
 }
 
 func (h *house) refs() map[int64]string {

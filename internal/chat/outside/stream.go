@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat"
 )
 
 const (
 	// window is how many reports a source may have that it has not acknowledged.
-	window = 100
+	window = 200
+	// stall is how long it may acknowledge none of them before deliveries do not
+	// wait for it: whoever is told by others must not wait for them.
+	stall = 20 * time.Second
 	// resend is after how long one that it has not acknowledged is sent again by
 	// the same stream, when it is tried again.
 	resend = 50 * time.Second
@@ -37,9 +41,15 @@ type flight struct {
 
 // stream is a connection by which the source takes reports.
 type stream struct {
-	wake chan struct{} // there may be something to send
-	gone chan struct{} // closed when another one has taken its place
+	wake   chan struct{} // there may be something to send
+	gone   chan struct{} // closed when another one has taken its place
+	n      int           // in flight by it
+	moved  time.Time     // when one was acknowledged, or the first was sent
+	behind bool          // there is more to send than may be in flight
 }
+
+// stalled reports whether nothing is acknowledged for long.
+func (s *stream) stalled(now time.Time) bool { return s.n > 0 && now.Sub(s.moved) >= stall }
 
 func (s *stream) poke() {
 	select {
@@ -132,9 +142,17 @@ func (c *Chat) end(s *stream) {
 	close(s.gone)
 	for id, f := range c.flights {
 		if f.by == s {
-			f.by = nil
+			f.ground()
 			c.forget(id, f)
 		}
+	}
+}
+
+// ground has a flight be by no stream any more. The chat is locked.
+func (f *flight) ground() {
+	if f.by != nil {
+		f.by.n--
+		f.by = nil
 	}
 }
 
@@ -181,27 +199,39 @@ func (c *Chat) take(s *stream, row bellhop.OutboxRow) (ok, full bool) {
 	if _, acked := c.acked[row.ID]; acked || c.open != s {
 		return false, c.open != s
 	}
-	n := 0
-	for _, f := range c.flights {
-		if f.by == s {
-			n++
-		}
-	}
-	f := c.flights[row.ID]
-	if f != nil && f.by == s {
+	if f := c.flights[row.ID]; f != nil && f.by == s {
 		return false, false
 	}
-	if n >= window {
+	if s.n >= window {
+		s.behind = true
 		return false, true
 	}
-	f = c.flight(row.ID)
+	f := c.flight(row.ID)
 	f.by, f.row, f.sent = s, row, c.opt.Clock.Now()
+	if s.n++; s.n == 1 {
+		s.moved = f.sent
+	}
 	return true, false
+}
+
+// begin reports whether it is worth to look for more: not while there is hardly
+// room for it.
+func (c *Chat) begin(s *stream) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.behind && s.n > window/2 {
+		return false
+	}
+	s.behind = false
+	return true
 }
 
 // more sends what waits and is not in flight.
 func (c *Chat) more(ctx context.Context, s *stream, fn func(*Report) error) error {
-	const n = 2 * window
+	if !c.begin(s) {
+		return nil
+	}
+	const n = 2 * window // of which some are in flight
 	rows, err := c.opt.House.Waiting(ctx, n)
 	if err != nil {
 		return err
@@ -234,7 +264,7 @@ func (c *Chat) prune(s *stream, rows []bellhop.OutboxRow) {
 	defer c.mu.Unlock()
 	for id, f := range c.flights {
 		if f.by == s && !waiting[id] {
-			f.by = nil
+			f.ground()
 			c.forget(id, f)
 		}
 	}
@@ -309,12 +339,15 @@ func (c *Chat) settle(ctx context.Context, row bellhop.OutboxRow, ref string) er
 	c.acked[row.ID] = ref
 	c.order = append(c.order, row.ID)
 	if f := c.flights[row.ID]; f != nil {
-		f.ref, f.by = ref, nil
+		f.ref = ref
+		f.ground()
 		close(f.done)
 		delete(c.flights, row.ID)
 	}
-	if c.open != nil {
-		c.open.poke()
+	if s := c.open; s != nil {
+		if s.moved = c.opt.Clock.Now(); s.behind && s.n <= window/2 {
+			s.poke()
+		}
 	}
 	return nil
 }
@@ -326,42 +359,66 @@ func (c *Chat) Deliver(ctx context.Context, r bellhop.Report) (string, error) {
 		return c.post(ctx, r)
 	}
 	c.mu.Lock()
-	if ref, ok := c.acked[r.ID]; ok {
+	ref, acked := c.acked[r.ID]
+	s, now := c.open, c.opt.Clock.Now()
+	if acked || s == nil {
 		c.mu.Unlock()
-		return ref, nil
-	}
-	s := c.open
-	if s == nil {
-		c.mu.Unlock()
+		if acked {
+			return ref, nil
+		}
 		return "", c.away(r)
 	}
 	f := c.flight(r.ID)
-	if f.by == s && c.opt.Clock.Now().Sub(f.sent) >= resend {
-		f.by = nil
+	if f.by == s && now.Sub(f.sent) >= resend {
+		f.ground()
 	}
 	f.waits++
+	err := c.slow(s, f)
 	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if f.waits--; c.flights[r.ID] == f {
-			c.forget(r.ID, f)
-		}
-	}()
+	defer c.waited(r.ID, f)
 	s.poke()
-	select {
-	case <-f.done:
-		return f.ref, nil
-	case <-s.gone:
-	case <-ctx.Done():
-		return "", bellhop.Errorf(bellhop.Unavailable, "source %s has not acknowledged it: %w", c.opt.Name, ctx.Err())
+	for err == nil {
+		timer, stop := c.opt.Clock.NewTimer(stall)
+		select {
+		case <-f.done:
+		case <-s.gone:
+			err = c.away(r)
+		case <-ctx.Done():
+			err = bellhop.Errorf(bellhop.Unavailable, "source %s has not acknowledged it: %w", c.opt.Name, ctx.Err())
+		case <-timer:
+			c.mu.Lock()
+			err = c.slow(s, f)
+			c.mu.Unlock()
+		}
+		stop()
+		select {
+		case <-f.done: // whatever else was
+			return f.ref, nil
+		default:
+		}
 	}
-	select {
-	case <-f.done: // and then the stream ended
-		return f.ref, nil
-	default:
-		return "", c.away(r)
+	return "", err
+}
+
+// waited ends a delivery's part in a flight.
+func (c *Chat) waited(id int64, f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.waits--; c.flights[id] == f {
+		c.forget(id, f)
 	}
+}
+
+// slow is why a delivery does not wait: the stream sends what is to be sent all
+// the same. The chat is locked.
+func (c *Chat) slow(s *stream, f *flight) error {
+	switch {
+	case s.stalled(c.opt.Clock.Now()):
+		return bellhop.Errorf(bellhop.Unavailable, "source %s has %d reports, and has acknowledged none for %s", c.opt.Name, s.n, chat.Duration(stall))
+	case f.by != s && s.n >= window:
+		return bellhop.Errorf(bellhop.Unavailable, "source %s has %d reports that it has not acknowledged, as many as it may", c.opt.Name, s.n)
+	}
+	return nil
 }
 
 // away is why nothing is delivered while the source has no stream. What tells of

@@ -154,27 +154,83 @@ func TestSoManyAreNotAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse()
 		c := h.chat(nil)
-		for id := range int64(350) {
+		for id := range int64(700) {
 			h.tell(id+1, bellhop.ReportOutcome, "")
 		}
 		k := take(t, c, "")
-		if n := len(strings.Fields(k.has())); n != 100 {
-			t.Fatalf("%d came", n)
+		count := func() int { return len(strings.Fields(k.has())) }
+		if count() != 200 {
+			t.Fatalf("%d came", count())
+		}
+		late := h.tell(701, bellhop.ReportOutcome, "")
+		if _, err := c.Deliver(t.Context(), late); bellhop.CodeOf(err) != bellhop.Unavailable || !strings.Contains(err.Error(), "as many as it may") {
+			t.Errorf("a delivery waits with the others: %v", err)
+		}
+		for id := range 99 {
+			ack(t, c, strconv.Itoa(id+1), "")
+		}
+		if count() != 200 { // not one by one
+			t.Errorf("then %d came", count())
 		}
 		ack(t, c, "100", "")
-		ack(t, c, "7", "")
-		is(t, "what came then", strings.Join(strings.Fields(k.has())[100:], " "), "101 102")
-		h.giveUp(1)
-		is(t, "what came then", strings.Join(strings.Fields(k.has())[102:], " "), "")
-		for n := 102; n > 0 && len(strings.Fields(k.has())) < 350; n = len(strings.Fields(k.has())) {
+		if count() != 300 {
+			t.Errorf("then %d came", count())
+		}
+		for range 10 {
 			for _, id := range strings.Fields(k.has()) {
-				if _, done := h.refs()[mustID(t, id)]; !done && id != "1" {
+				if _, done := h.refs()[mustID(t, id)]; !done {
 					ack(t, c, id, "")
 				}
 			}
 		}
-		if got := strings.Fields(k.has()); len(got) != 350 || got[349] != "350" {
+		if got := strings.Fields(k.has()); len(got) != 701 || got[700] != "701" {
 			t.Errorf("%d came, the last of them %s", len(got), got[len(got)-1])
+		}
+	})
+}
+
+// What was given up is in nobody's way any more.
+func TestWhatIsGivenUpMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		c := h.chat(nil)
+		for id := range int64(200) {
+			h.tell(id+1, bellhop.ReportOutcome, "")
+		}
+		k := take(t, c, "")
+		for id := range int64(200) {
+			h.giveUp(id + 1)
+		}
+		k.has()
+		h.tell(201, bellhop.ReportOutcome, "")
+		if got := strings.Fields(k.has()); len(got) != 201 || got[200] != "201" {
+			t.Errorf("%d came", len(got))
+		}
+	})
+}
+
+// While a source acknowledges nothing, nobody waits for it.
+func TestAStalledSourceHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		c := h.chat(nil)
+		k := take(t, c, "")
+		r, began := h.tell(1, bellhop.ReportOutcome, ""), time.Now()
+		if _, err := c.Deliver(t.Context(), r); bellhop.CodeOf(err) != bellhop.Unavailable || time.Since(began) != 20*time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		began = time.Now()
+		if _, err := c.Deliver(t.Context(), h.tell(2, bellhop.ReportOutcome, "")); bellhop.CodeOf(err) != bellhop.Unavailable || time.Since(began) != 0 {
+			t.Errorf("another, after %s: %v", time.Since(began), err)
+		}
+		is(t, "what came all the same", k.has(), "1 2")
+		ack(t, c, "1", "")
+		done := make(chan error, 1)
+		go func() { _, err := c.Deliver(t.Context(), h.tell(3, bellhop.ReportOutcome, "")); done <- err }()
+		is(t, "what came", k.has(), "1 2 3")
+		ack(t, c, "3", "")
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -225,14 +281,13 @@ func TestATryAgainIsSentAgain(t *testing.T) {
 		c := h.chat(nil)
 		k := take(t, c, "")
 		r := h.tell(1, bellhop.ReportOutcome, "")
-		for range 2 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			if _, err := c.Deliver(ctx, r); bellhop.CodeOf(err) != bellhop.Unavailable {
+		for range 8 { // as the reporter tries
+			if _, err := c.Deliver(t.Context(), r); bellhop.CodeOf(err) != bellhop.Unavailable {
 				t.Error(err)
 			}
-			cancel()
+			time.Sleep(10 * time.Second)
 		}
-		is(t, "what came", k.has(), "1 1")
+		is(t, "what came", k.has(), "1 1 1")
 		if k.beats < 6 {
 			t.Errorf("in two minutes the stream said %d times that it is there", k.beats)
 		}
@@ -296,4 +351,31 @@ func TestPostedReportsHaveNoStream(t *testing.T) {
 	if err := c.Stream(t.Context(), "", func(*outside.Report) error { return nil }); bellhop.CodeOf(err) != bellhop.Conflict {
 		t.Error(err)
 	}
+}
+
+// What is acknowledged before it is sent, at another server, is not sent.
+func TestAcknowledgedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		c := h.chat(nil)
+		for id := range int64(3) {
+			h.tell(id+1, bellhop.ReportOutcome, "")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var came []string
+		err := c.Stream(ctx, "", func(r *outside.Report) error {
+			if r == nil {
+				return nil
+			}
+			if came = append(came, r.ID); r.ID == "1" {
+				ack(t, c, "2", "")
+			} else {
+				cancel()
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) || strings.Join(came, " ") != "1 3" {
+			t.Errorf("%v came, and then %v", came, err)
+		}
+	})
 }
