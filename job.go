@@ -255,6 +255,7 @@ type Service struct {
 	Schedules     []Schedule
 	Webhooks      []Webhook
 	Brokers       []Broker
+	Sources       []SourceEntry
 	Pos           Position
 }
 
@@ -275,7 +276,8 @@ type Catalog struct {
 	Zone     *time.Location // in which people say times; nil = the machine's
 	Keep     Keep
 	Access   Access
-	Page     bool // there is a web page
+	Page     bool     // there is a web page
+	Sources  []string // outside sources, by name
 	// Digest identifies the configuration as a whole: 32 hex digits.
 	Digest string
 }

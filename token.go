@@ -20,7 +20,10 @@ type Token struct {
 	As string `json:"as,omitempty"`
 	// Allow are the services and jobs (SERVICE, SERVICE/JOB) that it is confined
 	// to; empty = all that its principal may.
-	Allow   []string  `json:"allow,omitempty"`
+	Allow []string `json:"allow,omitempty"`
+	// Source is the outside source that it is for: it may register that, send its
+	// events and take its reports, and nothing else. "" = it is no such token.
+	Source  string    `json:"source,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`
 	Made    time.Time `json:"made"`
 	By      string    `json:"by"`

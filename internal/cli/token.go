@@ -27,11 +27,12 @@ func (a *app) tokenCreate() *cobra.Command {
 	var t bellhop.Token
 	var expires string
 	c := &cobra.Command{
-		Use:   "create NAME [--as WHO] [--allow SERVICE[/JOB]]... [--expires 30d]",
+		Use:   "create NAME [--as WHO] [--allow SERVICE[/JOB]]... [--source SOURCE] [--expires 30d]",
 		Short: "Make a token and show it, once",
 		Long: "Make a token and show it, once. Who asks with it is api:NAME, whom rules may\n" +
 			"name; with --as, it has the rights of somebody. --allow confines it to services\n" +
-			"or jobs.",
+			"or jobs. --source makes it that of an outside source, which sends what people\n" +
+			"say elsewhere, or data, and takes its reports; it is good for nothing else.",
 		Args: cobra.ExactArgs(1),
 		RunE: a.served(func(ctx context.Context, c *api.Client, args []string) (string, error) {
 			t.Name = strings.ToLower(args[0])
@@ -47,6 +48,7 @@ func (a *app) tokenCreate() *cobra.Command {
 	}
 	c.Flags().StringVar(&t.As, "as", "", "the person whose rights it has")
 	c.Flags().StringSliceVar(&t.Allow, "allow", nil, "a service, or SERVICE/JOB, that it is confined to; more than once for several")
+	c.Flags().StringVar(&t.Source, "source", "", "the outside source (sources:) that it is")
 	c.Flags().StringVar(&expires, "expires", "", "when it ends: 30d, or a date such as 2026-12-31; default: never")
 	return c
 }
@@ -103,6 +105,9 @@ func (a *app) tokenTable(list []bellhop.Token, asJSON bool) (string, error) {
 		as, allow, expires := "api:"+t.Name, "all it may", "never"
 		if t.As != "" {
 			as = t.As
+		}
+		if t.Source != "" {
+			as, allow = "source "+t.Source, "its events and reports"
 		}
 		if len(t.Allow) > 0 {
 			allow = strings.Join(t.Allow, " ")

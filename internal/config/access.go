@@ -87,12 +87,13 @@ type known struct {
 	groups  []string
 	sources []string
 	chats   []string
-	places  []string // chats whose channels stay
+	outside []string // outside sources
+	places  []string // chats whose channels stay, and outside sources
 	peopled bool
 }
 
 // access reads people: and access:.
-func (b *builder) access(raw *fileRaw, chats []Chat) bellhop.Access {
+func (b *builder) access(raw *fileRaw, chats []Chat, outside []string) bellhop.Access {
 	a := bellhop.Access{Peopled: raw.People.isSet(), DenyByDefault: raw.Access.Default.or("allow") == "deny"}
 	b.known = known{peopled: a.Peopled, sources: []string{"local", "email"}}
 	for _, c := range chats {
@@ -102,6 +103,9 @@ func (b *builder) access(raw *fileRaw, chats []Chat) bellhop.Access {
 			b.known.places = append(b.known.places, c.Name)
 		}
 	}
+	b.known.outside = outside
+	b.known.sources = append(b.known.sources, outside...)
+	b.known.places = append(b.known.places, outside...)
 	taken := map[string]string{}
 	for _, e := range raw.People.items {
 		b.checkName("person", e.name, e.key)
@@ -134,7 +138,7 @@ func (b *builder) person(e entry[personRaw], taken map[string]string) bellhop.Me
 	}
 	for _, id := range e.val.identities {
 		if !slices.Contains(b.known.sources, id.name) {
-			text := fmt.Sprintf("people: %s has an identity of %s, which is no chat of this file", e.name, shorten(id.name))
+			text := fmt.Sprintf("people: %s has an identity of %s, which is no chat or source of this file", e.name, shorten(id.name))
 			if near := nearest(id.name, append([]string{"groups"}, b.known.sources...)); near != "" {
 				text += fmt.Sprintf("; did you mean %q?", near)
 			} else {
@@ -202,7 +206,7 @@ func (b *builder) rule(raw ruleRaw, job func(name string) (bellhop.Param, bool))
 			continue
 		}
 		if !slices.Contains(b.known.sources, s.val) {
-			b.fault(s.at, "source: %s is no chat of this file; it has: %s", shorten(s.val), strings.Join(b.known.sources, ", "))
+			b.fault(s.at, "source: %s is no chat or source of this file; it has: %s", shorten(s.val), strings.Join(b.known.sources, ", "))
 		}
 		r.Sources = append(r.Sources, s.val)
 	}
@@ -258,10 +262,10 @@ func (b *builder) ruleChannel(in text) {
 	switch {
 	case !ok || id == "":
 		b.fault(in.at, "in: %s is not SOURCE:CHANNEL, such as slack:C0123", shorten(in.val))
-	case strings.HasPrefix(id, "#"):
+	case strings.HasPrefix(id, "#") && !slices.Contains(b.known.outside, source): // which says what its ids are
 		b.fault(in.at, "in: %s is a channel's name, which anybody may give to another one; write its id, such as %s:C0123", shorten(in.val), source)
 	case !slices.Contains(b.known.sources, source):
-		b.fault(in.at, "in: %s is no chat of this file; it has: %s", shorten(source), strings.Join(b.known.sources, ", "))
+		b.fault(in.at, "in: %s is no chat or source of this file; it has: %s", shorten(source), strings.Join(b.known.sources, ", "))
 	}
 }
 

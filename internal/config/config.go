@@ -58,6 +58,7 @@ type Config struct {
 	Log      Log
 	Web      *Web        // nil = no HTTP server
 	Chats    []Chat      // in the order of the file
+	Sources  []Source    // in the order of the file
 	Secrets  []SecretUse // every place that names one, in the order of reading
 
 	// texts are those of the files, so that services of the store can be added to
@@ -174,7 +175,7 @@ func catalogDigest(cat *bellhop.Catalog, timezone string) string {
 		}
 		services = append(services, plain)
 	}
-	return digest([]any{cat.Bot, timezone, cat.Keep, cat.Keep.MaxOutput, services, cat.Access})
+	return digest([]any{cat.Bot, timezone, cat.Keep, cat.Keep.MaxOutput, services, cat.Access, cat.Sources})
 }
 
 func digest(plain any) string {

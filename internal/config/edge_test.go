@@ -164,8 +164,8 @@ func TestInclude(t *testing.T) {
 		"bad glob":                  {map[string]string{"bellhop.yaml": "include: ['a[']\n"}, `bellhop.yaml:1:11: include: "a[" is not a glob`, ""},
 		"folder":                    {map[string]string{"bellhop.yaml": "include: [d]\n", "d/x": ""}, `bellhop.yaml:1:11: include: d is a folder; write "d/*.yaml"`, ""},
 		"faults of all files": {map[string]string{"bellhop.yaml": "include: [a.yaml, b.yaml]\nx1: 1\n", "a.yaml": "x2: 1\n", "b.yaml": "x: [\n"},
-			"bellhop.yaml:2:1: unknown key \"x1\" in the file; known keys: bot, store, keep, timezone, include, lease, grace, runner, log, people, access, chats, web, services\n" +
-				"a.yaml:1:1: unknown key \"x2\" in the file; known keys: bot, store, keep, timezone, include, lease, grace, runner, log, people, access, chats, web, services\nb.yaml:", ""},
+			"bellhop.yaml:2:1: unknown key \"x1\" in the file; known keys: bot, store, keep, timezone, include, lease, grace, runner, log, people, access, chats, web, sources, services\n" +
+				"a.yaml:1:1: unknown key \"x2\" in the file; known keys: bot, store, keep, timezone, include, lease, grace, runner, log, people, access, chats, web, sources, services\nb.yaml:", ""},
 		"circle of two": {map[string]string{"bellhop.yaml": "include: [a.yaml]\n", "a.yaml": "include: [bellhop.yaml]\n"}, `a.yaml:1:11: include: "bellhop.yaml" takes in bellhop.yaml`, ""},
 		"setting twice": {map[string]string{"bellhop.yaml": "include: [a.yaml]\nlog: {level: debug}\n", "a.yaml": "log: {level: info}\n"}, "a.yaml:1:14: level is given twice; it stands in bellhop.yaml:2 already", ""},
 		"chat twice":    {map[string]string{"bellhop.yaml": "include: [a.yaml]\nchats: {ssh: {}}\n", "a.yaml": "chats: {ssh: {}}\n"}, `a.yaml:1:9: "ssh" is defined twice; it stands in bellhop.yaml:2 already`, ""},

@@ -27,6 +27,7 @@ type fileRaw struct {
 	Access   accessRaw        `yaml:"access" doc:"Who may do what, for the file as a whole."`
 	Chats    dict[chatRaw]    `yaml:"chats" item:"chat" doc:"Where people ask. The key is a name of your own."`
 	Web      webRaw           `yaml:"web" doc:"The HTTP server: what is sent to Bellhop over a network. Without it there is none."`
+	Sources  dict[sourceRaw]  `yaml:"sources" item:"source" doc:"Programs that speak for people or send data, over HTTP with a token of theirs. The key is a name of your own."`
 	Services dict[serviceRaw] `yaml:"services" item:"service" doc:"What can be asked for."`
 }
 
@@ -77,18 +78,19 @@ type chatRaw struct {
 
 type serviceRaw struct {
 	at
-	Description text              `yaml:"description" mode:"plain" doc:"One line for help."`
-	Restricted  flag              `yaml:"restricted" def:"false" doc:"Only internal people may use it: those in people:, or without that section those whose key is listed."`
-	Allow       list[ruleRaw]     `yaml:"allow" item:"rule" doc:"Instead of restricted: rules of who may use it. The first that matches decides."`
-	Prefix      text              `yaml:"prefix" enum:"none" doc:"none: commands are said without the service's name."`
-	Dir         text              `yaml:"dir" doc:"Where jobs run. Default: workspace/SERVICE."`
-	Env         dict[envRaw]      `yaml:"env" item:"variable" doc:"Environment variables for all jobs."`
-	Jobs        dict[jobRaw]      `yaml:"jobs" item:"job" doc:"Work that can be done."`
-	Commands    list[commandRaw]  `yaml:"commands" item:"command" doc:"What people say, and the job it asks for."`
-	Schedules   list[scheduleRaw] `yaml:"schedules" item:"schedule" doc:"What is asked for by the clock."`
-	Webhooks    list[webhookRaw]  `yaml:"webhooks" item:"webhook" doc:"What is asked for when other programs post events."`
-	Brokers     list[brokerRaw]   `yaml:"brokers" item:"broker" doc:"What is asked for when message brokers deliver."`
-	ReportTo    text              `yaml:"report_to" doc:"Who is told of runs that nobody asked for, such as those of schedules: a person's name, or a place of a chat such as slack:#ops."`
+	Description text                 `yaml:"description" mode:"plain" doc:"One line for help."`
+	Restricted  flag                 `yaml:"restricted" def:"false" doc:"Only internal people may use it: those in people:, or without that section those whose key is listed."`
+	Allow       list[ruleRaw]        `yaml:"allow" item:"rule" doc:"Instead of restricted: rules of who may use it. The first that matches decides."`
+	Prefix      text                 `yaml:"prefix" enum:"none" doc:"none: commands are said without the service's name."`
+	Dir         text                 `yaml:"dir" doc:"Where jobs run. Default: workspace/SERVICE."`
+	Env         dict[envRaw]         `yaml:"env" item:"variable" doc:"Environment variables for all jobs."`
+	Jobs        dict[jobRaw]         `yaml:"jobs" item:"job" doc:"Work that can be done."`
+	Commands    list[commandRaw]     `yaml:"commands" item:"command" doc:"What people say, and the job it asks for."`
+	Schedules   list[scheduleRaw]    `yaml:"schedules" item:"schedule" doc:"What is asked for by the clock."`
+	Webhooks    list[webhookRaw]     `yaml:"webhooks" item:"webhook" doc:"What is asked for when other programs post events."`
+	Brokers     list[brokerRaw]      `yaml:"brokers" item:"broker" doc:"What is asked for when message brokers deliver."`
+	Sources     list[sourceEntryRaw] `yaml:"sources" item:"entry" doc:"What is asked for when outside sources send data."`
+	ReportTo    text                 `yaml:"report_to" doc:"Who is told of runs that nobody asked for, such as those of schedules: a person's name, or a place of a chat such as slack:#ops."`
 }
 
 type jobRaw struct {

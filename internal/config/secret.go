@@ -32,7 +32,7 @@ func (d *decoder) secret(n *yaml.Node, f field, val string) (ok bool) {
 		return !d.src.stored || d.sealed(n, f, val)
 	}
 	if f.mode != modeSecret {
-		d.fault(n, "%s: no secret can stand here; secret:NAME is read in the values of env: and in the tokens of chats, the secrets of webhooks and the addresses and passwords of brokers", f.key)
+		d.fault(n, "%s: no secret can stand here; secret:NAME is read in the values of env: and in the tokens of chats, the secrets of webhooks and sources and the addresses and passwords of brokers", f.key)
 		return false
 	}
 	if err := bellhop.CheckName("secret", name); err != nil {

@@ -65,6 +65,7 @@ func (b *builder) service(e entry[serviceRaw], cat *bellhop.Catalog) (bellhop.Se
 	b.schedules(&s, raw, good)
 	b.webhooks(&s, raw, good)
 	b.brokers(&s, raw, good)
+	b.sourceEntries(&s, raw, good)
 	b.spans = append(b.spans, where)
 	return s, nil
 }

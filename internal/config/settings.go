@@ -40,7 +40,12 @@ func (b *builder) config(raw *fileRaw) (*Config, error) {
 		Web:      b.web(raw.Web),
 		Catalog:  &bellhop.Catalog{Bot: b.bot(raw.Bot), Keep: b.keep(raw.Keep)},
 	}
-	cfg.Catalog.Access, cfg.Catalog.Page = b.access(raw, cfg.Chats), cfg.Web != nil
+	cfg.Catalog.Page = cfg.Web != nil
+	cfg.Sources = b.sources(raw.Sources, cfg.Chats, cfg.Web)
+	for _, s := range cfg.Sources {
+		cfg.Catalog.Sources = append(cfg.Catalog.Sources, s.Name)
+	}
+	cfg.Catalog.Access = b.access(raw, cfg.Chats, cfg.Catalog.Sources)
 	if raw.Timezone.good() {
 		cfg.Catalog.Zone = cfg.Location
 	}
@@ -136,7 +141,7 @@ func logLevel(name string) slog.Level {
 
 // takenSources begin identities and principals of Bellhop's own.
 func takenSources() []string {
-	return []string{"api", "broker", "collector", "console", "local", "node", "schedule", "webhook"}
+	return []string{"api", "broker", "collector", "console", "local", "node", "schedule", "source", "webhook"}
 }
 
 func (b *builder) chats(raw dict[chatRaw]) []Chat {

@@ -210,6 +210,9 @@ func (b *builder) slackChannels(chats []Chat, services []bellhop.Service) {
 			for _, br := range s.Brokers {
 				note([]string{br.ReportTo})
 			}
+			for _, x := range s.Sources {
+				note([]string{x.ReportTo})
+			}
 			for _, j := range s.Jobs {
 				note(j.OnFailure.Notify)
 				if j.Approve != nil {

@@ -29,11 +29,12 @@ func (e *Engine) approval(o *offer, args bellhop.Args, now time.Time) *bellhop.A
 // a place of a chat (slack:C0123, slack:#ops), or a person, in every chat that
 // knows how to reach them, else at their next connection.
 func (e *Engine) tellTo(to string, now time.Time) []bellhop.Ask {
+	cat := e.active.Load()
 	if source, channel, ok := strings.Cut(to, ":"); ok {
-		return []bellhop.Ask{{N: -1, Principal: to, Identity: to, At: now, Origin: bellhop.Origin{Source: source, Channel: channel}}}
+		o := cat.at(bellhop.Origin{Source: source, Channel: channel})
+		return []bellhop.Ask{{N: -1, Principal: to, Identity: to, At: now, Origin: o}}
 	}
 	var asks []bellhop.Ask
-	cat := e.active.Load()
 	for i := range cat.Access.People {
 		m := &cat.Access.People[i]
 		if m.Name != to {
@@ -42,7 +43,8 @@ func (e *Engine) tellTo(to string, now time.Time) []bellhop.Ask {
 		for _, identity := range m.Identities {
 			source, _, _ := strings.Cut(identity, ":")
 			if slices.Contains(e.reach, source) {
-				asks = append(asks, bellhop.Ask{N: -1, Principal: to, Identity: identity, At: now, Origin: bellhop.Origin{Source: source, Person: identity}})
+				o := cat.at(bellhop.Origin{Source: source, Person: identity})
+				asks = append(asks, bellhop.Ask{N: -1, Principal: to, Identity: identity, At: now, Origin: o})
 			}
 		}
 	}

@@ -23,9 +23,10 @@ type catalog struct {
 	people   map[string]*bellhop.Member // by identity
 	ruled    map[string]bool            // services of which a job or a command has rules
 
-	schedules map[string][]*bellhop.Schedule // by service
-	webhooks  map[string][]*bellhop.Webhook  // by service
-	brokers   map[string][]*bellhop.Broker   // by service
+	schedules map[string][]*bellhop.Schedule    // by service
+	webhooks  map[string][]*bellhop.Webhook     // by service
+	brokers   map[string][]*bellhop.Broker      // by service
+	sources   map[string][]*bellhop.SourceEntry // by service
 }
 
 type jobName struct{ service, job string }
@@ -48,7 +49,7 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 		Catalog: cat, services: make(map[string]*bellhop.Service), jobs: make(map[jobName]*offer),
 		entries: make(map[jobName]*bellhop.Entry), people: make(map[string]*bellhop.Member), ruled: make(map[string]bool),
 		schedules: make(map[string][]*bellhop.Schedule), webhooks: make(map[string][]*bellhop.Webhook),
-		brokers: make(map[string][]*bellhop.Broker),
+		brokers: make(map[string][]*bellhop.Broker), sources: make(map[string][]*bellhop.SourceEntry),
 	}
 	for i := range cat.Access.People {
 		m := &cat.Access.People[i]
@@ -64,6 +65,9 @@ func newCatalog(cat *bellhop.Catalog) *catalog {
 		}
 		for j := range s.Brokers {
 			c.brokers[s.Name] = append(c.brokers[s.Name], &s.Brokers[j])
+		}
+		for j := range s.Sources {
+			c.sources[s.Name] = append(c.sources[s.Name], &s.Sources[j])
 		}
 		for j := range s.Schedules {
 			c.schedules[s.Name] = append(c.schedules[s.Name], &s.Schedules[j])

@@ -47,11 +47,12 @@ func (e *Engine) decide(ctx context.Context, who bellhop.Principal, r request) b
 	return d
 }
 
-// ofEntry is for what a schedule, a webhook or a broker asks for: exactly its job. ok is
-// false for any other principal. (No chat may have the sources' names.)
+// ofEntry is for what a schedule, a webhook, a broker or the data of a source
+// asks for: exactly its job. ok is false for any other principal. (No chat may
+// have the sources' names.)
 func (c *catalog) ofEntry(who bellhop.Principal, r request) (d bellhop.Decision, ok bool) {
 	source, name := who.Source(), who.Identity
-	if source != bellhop.SourceSchedule && source != bellhop.SourceWebhook && source != bellhop.SourceBroker {
+	if source != bellhop.SourceSchedule && source != bellhop.SourceWebhook && source != bellhop.SourceBroker && source != bellhop.SourceOutside {
 		return d, false
 	}
 	for _, s := range c.schedules[r.service] {
@@ -67,6 +68,11 @@ func (c *catalog) ofEntry(who bellhop.Principal, r request) (d bellhop.Decision,
 	for _, b := range c.brokers[r.service] {
 		if b.Principal() == name && b.Job == r.job {
 			return bellhop.Decision{Allowed: true, Rule: "broker " + r.service + " " + b.Name, Pos: b.Pos}, true
+		}
+	}
+	for _, x := range c.sources[r.service] {
+		if x.Principal() == name && x.Job == r.job {
+			return bellhop.Decision{Allowed: true, Rule: "source " + r.service + " " + x.Name, Pos: x.Pos}, true
 		}
 	}
 	return bellhop.Decision{

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,6 +45,9 @@ func (e *Engine) CreateToken(ctx context.Context, p bellhop.Person, t bellhop.To
 		return "", err
 	}
 	detail := "token " + t.Name + " made"
+	if t.Source != "" {
+		detail += " for source " + t.Source
+	}
 	if t.As != "" {
 		detail += " as " + t.As
 	}
@@ -71,6 +75,12 @@ func (e *Engine) checkToken(t *bellhop.Token) error {
 		return err
 	}
 	cat := e.active.Load()
+	switch {
+	case t.Source != "" && (t.As != "" || len(t.Allow) > 0):
+		return bellhop.Errorf(bellhop.Invalid, "--source makes a token that is a source and nothing else, so it does not go with --as or --allow; leave these out")
+	case t.Source != "" && !cat.Outside(t.Source):
+		return bellhop.Errorf(bellhop.NotFound, "--source %.60q: there is no such source in the configuration; name it there first (sources:)", t.Source)
+	}
 	if t.As != "" && cat.Access.Peopled && cat.member(t.As) == nil {
 		return bellhop.Errorf(bellhop.NotFound, "nobody in people: is called %.40q; a token stands for one of those", t.As)
 	}
@@ -144,28 +154,59 @@ func (e *Engine) RemoveToken(ctx context.Context, p bellhop.Person, name string)
 // with it.
 var errToken = bellhop.Errorf(bellhop.NotAllowed, "this token is not valid: it was removed, has expired or was never made; an admin makes one with: bellhop token create NAME")
 
-// TokenPerson is who shows a token. NotAllowed: it is none.
+// ErrOtherToken is within the error for a token that is good, and not for what
+// it is shown for.
+var ErrOtherToken = errors.New("the token is for something else")
+
+// TokenPerson is who shows a token. NotAllowed: it is none, or that of a source.
 func (e *Engine) TokenPerson(ctx context.Context, text string) (bellhop.Person, error) {
+	k, err := e.proven(ctx, text)
+	switch {
+	case err != nil:
+		return bellhop.Person{}, err
+	case k.Source != "":
+		return bellhop.Person{}, &bellhop.Error{Code: bellhop.NotAllowed, Err: ErrOtherToken, Message: "this token is source " + k.Source +
+			", which may register itself, send its events and take its reports, and nothing else; for other requests an admin makes a token without --source"}
+	}
+	return k.person(), nil
+}
+
+// TokenSource is the source whose token is shown, as it is configured now.
+// NotAllowed: it is none, or that of a person.
+func (e *Engine) TokenSource(ctx context.Context, text string) (string, error) {
+	k, err := e.proven(ctx, text)
+	switch {
+	case err != nil:
+		return "", err
+	case k.Source == "":
+		return "", &bellhop.Error{Code: bellhop.NotAllowed, Err: ErrOtherToken, Message: "this token is of no source; an admin makes one with: bellhop token create NAME --source SOURCE"}
+	case !e.active.Load().Outside(k.Source):
+		return "", &bellhop.Error{Code: bellhop.NotAllowed, Err: ErrOtherToken, Message: "source " + k.Source + " is not in the configuration any more (sources:)"}
+	}
+	return k.Source, nil
+}
+
+// proven is the token that a text proves, or errToken.
+func (e *Engine) proven(ctx context.Context, text string) (k kept, err error) {
 	rest, ok := strings.CutPrefix(text, tokenMark)
 	name, part, both := strings.Cut(rest, ".")
 	if !ok || !both || len(name) > 63 || len(part) > 64 {
-		return bellhop.Person{}, errToken
+		return k, errToken
 	}
-	k, err := e.token(ctx, name)
-	if err != nil {
-		return bellhop.Person{}, err
+	if k, err = e.token(ctx, name); err != nil {
+		return k, err
 	}
 	if subtle.ConstantTimeCompare([]byte(k.Hash), []byte(hashToken(part))) != 1 {
-		return bellhop.Person{}, errToken
+		return kept{}, errToken
 	}
-	return k.person(), nil
+	return k, nil
 }
 
 // TokenNow is who a token that spoke at a time stands for now. NotAllowed: it is
 // none any more; one that was made since is another, whatever it is called.
 func (e *Engine) TokenNow(ctx context.Context, identity string, spoke time.Time) (bellhop.Person, error) {
 	k, err := e.token(ctx, strings.TrimPrefix(identity, bellhop.SourceAPI+":"))
-	if bellhop.CodeOf(err) == bellhop.NotAllowed || err == nil && k.Made.After(spoke) {
+	if bellhop.CodeOf(err) == bellhop.NotAllowed || err == nil && (k.Made.After(spoke) || k.Source != "") {
 		return bellhop.Person{}, bellhop.Errorf(bellhop.NotAllowed, "the token of %s was removed, or has expired, since", identity)
 	}
 	return k.person(), err

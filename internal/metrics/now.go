@@ -12,7 +12,7 @@ import (
 const (
 	runsHelp    = "Runs of the store that have not ended: held, waiting, running. On Postgres counted up to 100000."
 	outboxHelp  = "Reports of the store that are to be delivered. On Postgres counted up to 100000."
-	adapterHelp = "1 when the store, a chat by its name, or a broker (broker:SERVICE/NAME) can be reached."
+	adapterHelp = "1 when the store, a chat by its name, or a broker (broker:SERVICE/NAME) can be reached, and when an outside source has its stream of reports open here."
 	sentHelp    = "Spans that a collector has taken."
 	droppedHelp = "Spans that were dropped, since no collector took them in time."
 )

@@ -55,11 +55,11 @@ func (q queue) Submit(ctx context.Context, subs []bellhop.Submission) ([]bellhop
 	return done, err
 }
 
-// sourceOf is where an ask came from. What a schedule, a webhook or a broker
-// asks for may be told elsewhere.
+// sourceOf is where an ask came from. What a schedule, a webhook, a broker or
+// the data of a source asks for may be told elsewhere.
 func sourceOf(a *bellhop.Ask) string {
 	who := bellhop.Person{Identity: a.Identity}
-	if s := who.Source(); s == bellhop.SourceSchedule || s == bellhop.SourceWebhook || s == bellhop.SourceBroker {
+	if s := who.Source(); s == bellhop.SourceSchedule || s == bellhop.SourceWebhook || s == bellhop.SourceBroker || s == bellhop.SourceOutside {
 		return s
 	}
 	return a.Origin.Source

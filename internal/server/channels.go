@@ -38,11 +38,14 @@ func newChannels(r *Rehearsal, chats []config.Chat) *channels {
 	return c
 }
 
-// instead makes this the destination for every chat whose places stay, so that
-// what is told anywhere stays here.
-func (c *channels) instead(destinations map[string]bellhop.Destination, chats []config.Chat) {
+// instead makes this the destination for every chat whose places stay, outside
+// sources too, so that what is told anywhere stays here.
+func (c *channels) instead(destinations map[string]bellhop.Destination, cfg *Loaded) {
 	destinations[c.source] = c
-	for _, of := range chats {
+	for _, of := range cfg.Sources {
+		destinations[of.Name] = c
+	}
+	for _, of := range cfg.Chats {
 		if of.Kind != "ssh" {
 			destinations[of.Name] = c
 		}

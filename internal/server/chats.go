@@ -133,7 +133,8 @@ func (s *Server) Member(ctx context.Context, group, identity string, fresh bool)
 	return false, bellhop.Errorf(bellhop.NotFound, "no chat keeps a group %s", group)
 }
 
-// reach names the chats that reach a person who is not connected.
+// reach names the chats that reach a person who is not connected, outside
+// sources too.
 func reach(cfg *Loaded) []string {
 	var names []string
 	for _, c := range cfg.Chats {
@@ -141,7 +142,7 @@ func reach(cfg *Loaded) []string {
 			names = append(names, c.Name)
 		}
 	}
-	return names
+	return append(names, cfg.Catalog.Sources...)
 }
 
 // zoned tells the time in the configured zone, for what people read.

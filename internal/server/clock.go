@@ -80,6 +80,8 @@ func (s *Server) whoNow(ctx context.Context, p bellhop.Person, spoke time.Time) 
 	switch {
 	case source == bellhop.SourceAPI:
 		return s.engine.TokenNow(ctx, p.Identity, spoke)
+	case s.outside[source] != nil && s.config.Load().Catalog.Outside(source):
+		return p, nil // the source alone could say more
 	case source == "local" || s.opt.rehearsal != nil:
 		return p, nil
 	}

@@ -50,3 +50,6 @@ func (s *Server) LockShelf(ctx context.Context) (unlock func(), err error) {
 
 // WebAt is where the HTTP server is.
 func (s *Server) WebAt() string { return s.webAt }
+
+// Config is the file that the configuration is read from.
+func (s *Server) Config() string { return s.config.Load().Path }

@@ -158,6 +158,7 @@ func startOnly(started, now *Loaded) (keys []string) {
 		{"lease", started.Lease == now.Lease},
 		{"log", started.Log == now.Log},
 		{"runner", started.Runner == now.Runner},
+		{"sources", slices.EqualFunc(started.Sources, now.Sources, sameSource)},
 		{"store", started.Store == now.Store},
 		{"web", sameWeb(started.Web, now.Web)},
 	} {
@@ -222,6 +223,11 @@ func (f front) VerifyAudit(ctx context.Context, p bellhop.Person) (api.AuditChec
 func sameChat(a, b config.Chat) bool {
 	a.Pos, b.Pos = bellhop.Position{}, bellhop.Position{}
 	return reflect.DeepEqual(a, b)
+}
+
+func sameSource(a, b config.Source) bool {
+	a.Pos, b.Pos, a.Description, b.Description = bellhop.Position{}, bellhop.Position{}, "", ""
+	return a == b
 }
 
 func sameWeb(a, b *config.Web) bool {

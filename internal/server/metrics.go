@@ -19,7 +19,8 @@ func (s *Server) measured(store *bellhop.Store) *bellhop.Store {
 	if cfg.Web == nil || s.opt.Solo || s.opt.rehearsal != nil {
 		return store
 	}
-	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceWeb, bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker}
+	sources := []string{"ask", "console", "local", bellhop.SourceAPI, bellhop.SourceWeb, bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker, bellhop.SourceOutside}
+	sources = append(sources, cfg.Catalog.Sources...)
 	for _, c := range cfg.Chats {
 		sources = append(sources, c.Name)
 	}
@@ -38,6 +39,11 @@ func (s *Server) adapters(ctx context.Context) (all []metrics.Adapter) {
 	}
 	for name, own := range s.sshs {
 		all = append(all, metrics.Adapter{Name: name, Up: own.Addr() != nil})
+	}
+	for name, own := range s.outside {
+		if !own.Posts() {
+			all = append(all, metrics.Adapter{Name: name, Up: own.Here()})
+		}
 	}
 	return all
 }

@@ -134,6 +134,7 @@ people:
   alice: {ssh: alice, groups: [ops]}
   bob: {ssh: bob, groups: [ops]}
 access: {admins: [{person: alice}]}
+sources: {irc: {description: The bot}}
 services:
   site:
     description: The site
@@ -148,6 +149,8 @@ services:
       - {cron: "0 9 * * *", job: hello, name: morning}
     webhooks:
       - {name: posted, bearer: {secret: s3cret-s3cret}, job: hello, args: {who: "{event.who}"}}
+    sources:
+      - {name: seen, source: irc, when: {kind: seen}, job: hello, args: {who: "{event.who}"}}
 `, addr))
 	client := &api.Client{Socket: s.Socket(), Source: "ask", Session: api.NewKey()}
 	t.Cleanup(client.Close)
@@ -218,11 +221,45 @@ services:
 	d.answers("GET /v1/yaml/{service}/history", "/v1/yaml/deploys/history", "")
 	d.answers("GET /v1/audit", "/v1/audit?limit=50", "")
 	d.answers("GET /v1/audit/verify", "/v1/audit/verify", "")
+	d.ofSources(client)
 	for answer, unseen := range d.left {
 		if unseen {
 			t.Errorf("no request of this test is answered as in %q", answer)
 		}
 	}
+}
+
+// ofSources sends what outside sources do.
+func (d *described) ofSources(client *api.Client) {
+	d.t.Helper()
+	var err error
+	if d.token, err = client.CreateToken(d.t.Context(), bellhop.Token{Name: "bot", Source: "irc"}); err != nil {
+		d.t.Fatal(err)
+	}
+	d.answers("PUT /v1/sources/{source}", "/v1/sources/irc", `{"shows": {"length": 400, "edits": true}}`)
+	d.answers("PUT /v1/sources/{source}", "/v1/sources/slack", ``)
+	for _, body := range []string{
+		`{"key": "1", "person": "eve", "text": "site say"}`, `{"key": "2", "person": "eve", "text": "help"}`, `{"key": "3", "person": "eve", "text": "site nothing"}`,
+		`{"key": "4", "person": "eve", "channel": "c", "text": "hello there"}`, `{"key": "5", "person": "eve", "text": "site say hello"}`,
+		`{"key": "6", "person": "eve", "service": "site", "job": "hello"}`, `{"key": "7", "person": "eve", "service": "site", "job": "nothing"}`,
+		`{"key": "8", "data": {"kind": "seen", "who": "eve"}}`, `{"key": "9", "data": {"kind": "seen"}}`, `{"key": "10", "data": {"kind": "other"}}`, `{"key": "11"}`,
+	} {
+		d.answers("POST /v1/events", "/v1/events", body)
+	}
+	report := func() string {
+		for deadline := time.Now().Add(30 * time.Second); ; {
+			about := d.answers("PUT /v1/sources/{source}", "/v1/sources/irc", ``)["reports"].(map[string]any)
+			if id, ok := about["oldest"].(string); ok {
+				return id
+			}
+			if time.Now().After(deadline) {
+				d.t.Fatal(about)
+			}
+		}
+	}()
+	const ack = "POST /v1/sources/{source}/reports/{report}/ack"
+	d.answers(ack, "/v1/sources/irc/reports/"+report+"/ack", `{"reference": "m-1"}`)
+	d.answers(ack, "/v1/sources/irc/reports/77/ack", ``)
 }
 
 // posted posts an event to a webhook that wants a token.

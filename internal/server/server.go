@@ -15,6 +15,7 @@ import (
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/broker"
+	"github.com/bellhop-io/bellhop/internal/chat/outside"
 	slackchat "github.com/bellhop-io/bellhop/internal/chat/slack"
 	sshchat "github.com/bellhop-io/bellhop/internal/chat/ssh"
 	"github.com/bellhop-io/bellhop/internal/config"
@@ -66,6 +67,7 @@ type Server struct {
 	hub       *session.Hub
 	slacks    map[string]*slackchat.Chat // by name
 	sshs      map[string]*sshchat.Server
+	outside   map[string]*outside.Chat // by name
 	clockwork *schedule.Clockwork
 	metrics   *metrics.Metrics // nil = nobody is told
 	tracer    *tracing.Tracer  // nil = there are no traces
@@ -156,6 +158,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.makeSlacks(ctx, cfg); err != nil {
 		return nil, err
 	}
+	s.makeOutside(cfg)
 	if err := s.startReporter(ctx); err != nil {
 		return nil, err
 	}
@@ -216,7 +219,11 @@ func (s *Server) onStop(fn func(context.Context)) { s.stops = append(s.stops, fn
 
 func (s *Server) startReporter(ctx context.Context) error {
 	s.hub = session.New(s.clock)
-	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub, bellhop.SourceSchedule: recordOnly{}, bellhop.SourceAPI: recordOnly{}, bellhop.SourceWeb: recordOnly{}, bellhop.SourceWebhook: recordOnly{}, bellhop.SourceBroker: recordOnly{}}
+	destinations := map[string]bellhop.Destination{"ask": s.hub, "console": s.hub, bellhop.SourceSchedule: recordOnly{}, bellhop.SourceAPI: recordOnly{}, bellhop.SourceWeb: recordOnly{}, bellhop.SourceWebhook: recordOnly{}, bellhop.SourceBroker: recordOnly{},
+		bellhop.SourceOutside: recordOnly{}}
+	for name, own := range s.outside {
+		destinations[name] = own
+	}
 	for _, c := range s.opt.Config.Chats {
 		destinations[c.Name] = s.hub
 		if own := s.slacks[c.Name]; own != nil {
@@ -224,7 +231,7 @@ func (s *Server) startReporter(ctx context.Context) error {
 		}
 	}
 	if r := s.opt.rehearsal; r != nil && !r.opt.Listen {
-		r.channels.instead(destinations, s.opt.Config.Chats)
+		r.channels.instead(destinations, s.opt.Config)
 	}
 	s.tracedReports(destinations)
 	s.reporter = reporter.New(reporter.Options{Store: s.store, Bus: s.bus, Destinations: destinations, Server: s.name, Clock: s.clock, Log: s.log,

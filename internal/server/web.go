@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -11,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/bellhop-io/bellhop"
-	"github.com/bellhop-io/bellhop/internal/secret"
+	"github.com/bellhop-io/bellhop/internal/engine"
 	"github.com/bellhop-io/bellhop/internal/transcript"
 	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/api"
@@ -40,8 +41,9 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) ([]Line, error) {
 		return nil, err
 	}
 	w.Handle(callback.Path, posted)
-	who := s.bearer(rates)
-	w.Handle("/v1/", s.tracedRequests(api.NewPublic(front{s}, who, s.log)))
+	guesses := newGuesses()
+	who := s.bearer(rates, guesses)
+	w.Handle("/v1/", s.tracedRequests(api.NewPublic(front{s}, who, sources{s, s.sourceBearer(guesses), rates}, s.log)))
 	w.Handle("GET /metrics", s.serveMetrics(who))
 	lines := transcript.New(transcript.Options{Read: s.engine.Transcribe, Ended: s.engine.Ended, Clock: s.clock})
 	page, err := ui.New(ui.Options{House: pages{front{s}}, Output: &ui.Output{Reader: lines, Read: s.engine.Transcribe, Clock: s.clock}, Secure: strings.HasPrefix(cfg.Web.URL, "https:"), Clock: s.clock, Log: s.log})
@@ -78,10 +80,7 @@ func newRecords() *rate.Limiter { return rate.NewLimiter(rate.Every(badTokensEve
 func (h hooks) Webhooks(service string) []bellhop.Webhook { return h.s.engine.Webhooks(service) }
 
 func (h hooks) Reveal(ctx context.Context, value string) (string, error) {
-	if _, is := bellhop.SecretName(value); !is {
-		return value, nil
-	}
-	return secret.Resolve(ctx, h.s.seals.vault, value)
+	return h.s.revealed(ctx, value)
 }
 
 func (h hooks) Hook(ctx context.Context, w *bellhop.Webhook, key string, args bellhop.Args) (bellhop.RunID, error) {
@@ -111,47 +110,84 @@ const (
 	maxAddresses   = 10_000
 )
 
-// bearer tells who shows a token. How many that are none an address may show is
-// bounded, and how many of those the trail has, from wherever they come: it is
-// kept for good. One that is valid is always good, since nobody can guess it.
-func (s *Server) bearer(rates *rates) func(*http.Request) (bellhop.Person, error) {
-	var mu sync.Mutex
-	bad := make(map[netip.Addr]*rate.Limiter)
-	records := newRecords()
-	of := func(from netip.Addr) *rate.Limiter {
-		mu.Lock()
-		defer mu.Unlock()
-		l := bad[from]
-		if l == nil {
-			if len(bad) >= maxAddresses {
-				clear(bad)
-			}
-			l = rate.NewLimiter(rate.Every(badTokensEvery), badTokens)
-			bad[from] = l
+// guesses bounds what is shown of tokens that are none: how many an address may
+// show, and how many of those the trail has, from wherever they come, since it
+// is kept for good.
+type guesses struct {
+	mu      sync.Mutex
+	bad     map[netip.Addr]*rate.Limiter
+	records *rate.Limiter
+}
+
+func newGuesses() *guesses {
+	return &guesses{bad: make(map[netip.Addr]*rate.Limiter), records: newRecords()}
+}
+
+func (g *guesses) of(from netip.Addr) *rate.Limiter {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := g.bad[from]
+	if l == nil {
+		if len(g.bad) >= maxAddresses {
+			clear(g.bad)
 		}
-		return l
+		l = rate.NewLimiter(rate.Every(badTokensEvery), badTokens)
+		g.bad[from] = l
 	}
-	return func(r *http.Request) (bellhop.Person, error) {
-		from := web.Client(r.Context())
-		text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok {
-			return bellhop.Person{}, unproven("the header Authorization: Bearer TOKEN is missing; an admin makes a token with: bellhop token create NAME")
+	return l
+}
+
+// bearer tells who shows a token. One that is valid is always good, since nobody
+// can guess it.
+func (s *Server) bearer(rates *rates, g *guesses) func(*http.Request) (bellhop.Person, error) {
+	return func(r *http.Request) (p bellhop.Person, err error) {
+		err = s.shown(r, g, func(text string) (err error) {
+			p, err = s.engine.TokenPerson(r.Context(), text)
+			return err
+		})
+		if err != nil {
+			return p, err
 		}
-		p, err := s.engine.TokenPerson(r.Context(), strings.TrimSpace(text))
-		if err == nil {
-			return p, rates.take(s.engine.Identify(p).Principal())
-		}
-		if bellhop.CodeOf(err) != bellhop.NotAllowed {
-			return p, err // also when others at the same address guess
-		}
-		if !of(web.Network(from)).Allow() {
-			return p, &web.Problem{Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, Detail: "too many tokens from " + from.String() + " were not valid; try again in a while"}
-		}
-		if records.Allow() {
-			_ = s.login(r.Context(), bellhop.SourceAPI, bellhop.Person{Identity: bellhop.SourceAPI + ":?"}, from.String(), err)
-		}
-		return p, unproven(err.Error())
+		return p, rates.take(s.engine.Identify(p).Principal())
 	}
+}
+
+// sourceBearer tells which source shows its token.
+func (s *Server) sourceBearer(g *guesses) func(*http.Request) (string, error) {
+	each := make(map[string]*rates)
+	for _, c := range s.opt.Config.Sources {
+		each[c.Name] = newRates(c.Rate, s.clock)
+	}
+	return func(r *http.Request) (source string, err error) {
+		err = s.shown(r, g, func(text string) (err error) {
+			source, err = s.engine.TokenSource(r.Context(), text)
+			return err
+		})
+		if own := each[source]; err == nil && own != nil {
+			err = own.take("source " + source)
+		}
+		return source, err
+	}
+}
+
+// shown has the token of a request proven.
+func (s *Server) shown(r *http.Request, g *guesses, prove func(text string) error) error {
+	from := web.Client(r.Context())
+	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return unproven("the header Authorization: Bearer TOKEN is missing; an admin makes a token with: bellhop token create NAME")
+	}
+	err := prove(strings.TrimSpace(text))
+	if bellhop.CodeOf(err) != bellhop.NotAllowed || errors.Is(err, engine.ErrOtherToken) {
+		return err // also when others at the same address guess
+	}
+	if !g.of(web.Network(from)).Allow() {
+		return &web.Problem{Status: http.StatusTooManyRequests, Code: bellhop.NotAllowed, Detail: "too many tokens from " + from.String() + " were not valid; try again in a while"}
+	}
+	if g.records.Allow() {
+		_ = s.login(r.Context(), bellhop.SourceAPI, bellhop.Person{Identity: bellhop.SourceAPI + ":?"}, from.String(), err)
+	}
+	return unproven(err.Error())
 }
 
 // unproven is 401: who asks is not known.

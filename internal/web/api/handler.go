@@ -77,6 +77,8 @@ type Handler struct {
 	log    *slog.Logger
 	mux    *http.ServeMux
 
+	sources Sources // nil = there are none
+
 	patterns []string // of the endpoints
 	described
 
@@ -112,9 +114,10 @@ func NewHandler(front Front, person func(*http.Request) (bellhop.Person, error),
 // NewPublic returns a handler for programs that ask over a network: without
 // what takes a place on this machine, and without secrets. Whoever asks has no
 // connection that reports could come by.
-func NewPublic(front Front, person func(*http.Request) (bellhop.Person, error), log *slog.Logger) *Handler {
+func NewPublic(front Front, person func(*http.Request) (bellhop.Person, error), sources Sources, log *slog.Logger) *Handler {
 	h := newHandler(front, person, log)
 	h.public = true
+	h.handleSources(sources)
 	h.handle("POST /v1/{service}/{job}", h.askJob)
 	h.handle("GET /v1/openapi.json", h.openapi)
 	return h
@@ -185,6 +188,8 @@ func (h *Handler) handle(pattern string, fn endpoint) {
 				err = bellhop.Errorf(bellhop.Invalid, "the header %s is not UTF-8", headerKey)
 			case len(c.session) > 128:
 				err = bellhop.Errorf(bellhop.Invalid, "%s is longer than 128 bytes", headerSession)
+			case strings.HasPrefix(c.session, bellhop.OutsideSession("")):
+				err = bellhop.Errorf(bellhop.Invalid, "%s is that of an outside source; make up another", headerSession)
 			default:
 				if c.source == "" {
 					c.source = "ask"
@@ -192,16 +197,21 @@ func (h *Handler) handle(pattern string, fn endpoint) {
 				err = fn(w, r, c)
 			}
 		}
-		switch {
-		case err == nil:
-		case r.Context().Err() != nil:
-			// The client has left, or the server is stopping. No answer must look
-			// like consent, so the connection is cut.
-			panic(http.ErrAbortHandler)
-		default:
-			h.fail(w, err)
-		}
+		h.failed(w, r, err)
 	})
+}
+
+// failed answers with an error, unless it is nil.
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case err == nil:
+	case r.Context().Err() != nil:
+		// The client has left, or the server is stopping. No answer must look
+		// like consent, so the connection is cut.
+		panic(http.ErrAbortHandler)
+	default:
+		h.fail(w, err)
+	}
 }
 
 func (h *Handler) fail(w http.ResponseWriter, err error) {

@@ -16,7 +16,7 @@ import (
 )
 
 func publicHandler() *Handler {
-	return NewPublic(nil, func(*http.Request) (bellhop.Person, error) { return bellhop.Person{}, nil }, slog.New(slog.DiscardHandler))
+	return NewPublic(nil, func(*http.Request) (bellhop.Person, error) { return bellhop.Person{}, nil }, nil, slog.New(slog.DiscardHandler))
 }
 
 // TestEveryEndpointIsDocumented, and nothing else is.

@@ -16,7 +16,7 @@ var (
 // operations are the endpoints of the public API, by their patterns.
 func operations() map[string]operation {
 	all := map[string]operation{}
-	for _, group := range []map[string]operation{askOperations(), runOperations(), lookOperations(), webhookOperations(), manageOperations(), yamlOperations()} {
+	for _, group := range []map[string]operation{askOperations(), runOperations(), lookOperations(), webhookOperations(), manageOperations(), yamlOperations(), sourceOperations()} {
 		for pattern, op := range group {
 			all[pattern] = op
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bellhop-io/bellhop"
+	"github.com/bellhop-io/bellhop/internal/chat/outside"
 )
 
 // schemas makes JSON Schemas (2020-12, as OpenAPI 3.1 has them) of the types
@@ -47,6 +48,13 @@ var publicNames = map[reflect.Type]string{
 	reflect.TypeFor[object]():  "Run",
 	reflect.TypeFor[run]():     "RunInDetail",
 	reflect.TypeFor[askBody](): "Request",
+
+	reflect.TypeFor[outside.Event]():    "SourceEvent",
+	reflect.TypeFor[outside.Reply]():    "SourceReply",
+	reflect.TypeFor[outside.Question](): "SourceQuestion",
+	reflect.TypeFor[outside.File]():     "SourceFile",
+	reflect.TypeFor[outside.Fed]():      "SourceRun",
+	reflect.TypeFor[outside.Shows]():    "SourceShows",
 }
 
 // enums are the words that a text may be.

@@ -68,7 +68,7 @@ func (s *slow) Output(ctx context.Context, _ bellhop.Person, _ bellhop.RunID, at
 func TestWhoWaitsHoldsLittle(t *testing.T) {
 	const most = 1000
 	s := &slow{full: make(chan struct{}), most: most, end: make(chan struct{}), output: []byte(strings.Repeat("x", 64<<10))}
-	h := api.NewPublic(s, func(*http.Request) (bellhop.Person, error) { return bellhop.Person{Identity: "api:ci"}, nil }, slog.New(slog.DiscardHandler))
+	h := api.NewPublic(s, func(*http.Request) (bellhop.Person, error) { return bellhop.Person{Identity: "api:ci"}, nil }, nil, slog.New(slog.DiscardHandler))
 	ask := func(i int) int {
 		r := httptest.NewRequest("POST", "/v1/example/slow?wait=5m", strings.NewReader("{}"))
 		r.Header.Set("Idempotency-Key", fmt.Sprint(i))

@@ -60,13 +60,17 @@ const lookAgain = time.Second
 // standing returns what is called before something more is told by a stream: an
 // error ends it, since its token was removed or has expired.
 func (h *Handler) standing(r *http.Request) func() error {
+	return standing(func() error { _, err := h.person(r); return err })
+}
+
+func standing(proof func() error) func() error {
 	looked := time.Now()
 	return func() error {
 		if time.Since(looked) < lookAgain {
 			return nil
 		}
 		looked = time.Now()
-		_, err := h.person(r)
+		err := proof()
 		if err == nil || web.ProblemOf(err).Code != bellhop.NotAllowed { // such as that they ask too often
 			return nil
 		}

@@ -55,7 +55,7 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 					return bellhop.Person{}, *err
 				}
 				return bellhop.Person{Identity: "api:ci"}, nil
-			}, slog.New(slog.DiscardHandler))
+			}, nil, slog.New(slog.DiscardHandler))
 			s := httptest.NewServer(h)
 			defer s.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -100,7 +100,7 @@ func TestStreamsEndWithTheirToken(t *testing.T) {
 func TestOneCantKeepOthersFromWatching(t *testing.T) {
 	h := api.NewPublic(busy{}, func(r *http.Request) (bellhop.Person, error) {
 		return bellhop.Person{Identity: "api:" + r.Header.Get("Who"), As: r.Header.Get("As")}, nil
-	}, slog.New(slog.DiscardHandler))
+	}, nil, slog.New(slog.DiscardHandler))
 	s := httptest.NewServer(h)
 	defer s.Close()
 	ctx, cancel := context.WithCancel(t.Context())
