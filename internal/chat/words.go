@@ -43,6 +43,8 @@ func (s Style) AnswerText(a bellhop.Answer) string {
 		return s.WhyText(*a.Why)
 	case a.Schedules != nil:
 		return s.SchedulesText(*a.Schedules)
+	case a.Schedule != nil:
+		return s.pausedText(*a.Schedule)
 	case a.Later != nil:
 		return s.laterText(a.Action, *a.Later)
 	case holdAction(a.Action):

@@ -146,13 +146,14 @@ type answer struct {
 	Decided   *run                   `json:"decided,omitempty"`
 	Question  *bellhop.Question      `json:"question,omitempty"`
 	Schedules *bellhop.Schedules     `json:"schedules,omitempty"`
+	Schedule  *bellhop.ScheduleState `json:"schedule,omitempty"`
 	Later     *bellhop.Later         `json:"later,omitempty"`
 }
 
 func toAnswer(a bellhop.Answer) answer {
 	out := answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: toStatus(a.Status), Runs: toRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Later: a.Later,
+		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Schedule: a.Schedule, Later: a.Later,
 	}
 	if a.Accepted != nil {
 		x := accepted(*a.Accepted)
@@ -172,7 +173,7 @@ func toAnswer(a bellhop.Answer) answer {
 func (a answer) back() bellhop.Answer {
 	out := bellhop.Answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: a.Status.back(), Runs: fromRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Later: a.Later,
+		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Schedule: a.Schedule, Later: a.Later,
 	}
 	if a.Accepted != nil {
 		x := bellhop.Accepted(*a.Accepted)
