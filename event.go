@@ -85,6 +85,10 @@ const (
 	ActionLater      Action = "later"      // a line, at a time
 	ActionUnschedule Action = "unschedule" // what was to be asked for later
 
+	ActionPauseSchedule  Action = "pause_schedule"  // no ticks until resumed
+	ActionResumeSchedule Action = "resume_schedule" // one that is paused
+	ActionRunSchedule    Action = "run_schedule"    // what it asks for, now
+
 	ActionApprove Action = "approve" // a held run
 	ActionDeny    Action = "deny"    // a held run
 
@@ -117,6 +121,7 @@ type Invocation struct {
 	Digest   string        // ActionApprove, ActionDeny: of what is decided of (ApprovalDigest); "" = whatever the run is
 	Text     string        // ActionWhy without Run, ActionLater: what would be asked
 	Later    string        // ActionUnschedule: Later.ID
+	Schedule string        // ActionPauseSchedule, ActionResumeSchedule, ActionRunSchedule: SERVICE/NAME
 	As       string        // ActionWhy with Text: for whom; "" = who asks
 	Confirm  Confirm       // ActionRun: what is asked back before
 	Person   Person
@@ -148,7 +153,7 @@ const (
 // set, and the adapter words it.
 type Answer struct {
 	Action    Action
-	Accepted  *Accepted      // ActionRun, ActionRetry
+	Accepted  *Accepted      // ActionRun, ActionRetry; ActionRunSchedule becomes ActionRun
 	Cancelled []CancelledRun // ActionCancel, ActionCancelRun; empty = nothing to cancel
 	Status    *Status        // ActionStatus
 	Runs      []Run          // ActionRuns
@@ -157,6 +162,7 @@ type Answer struct {
 	Holds     []Hold         // ActionSuppress, ActionPause: what was made; ActionUnsuppress, ActionResume: what was ended; ActionSuppressions: all
 	Why       *Run           // ActionWhy: with its Wait
 	Schedules *Schedules     // ActionSchedules
+	Schedule  *ScheduleState // ActionPauseSchedule, ActionResumeSchedule: as it stands then
 	Later     *Later         // ActionLater: what was written down; ActionUnschedule: what was taken back
 	Decided   *Run           // ActionApprove, ActionDeny: the run as it stands then
 	Question  *Question      // what is asked back; nothing was done yet

@@ -67,7 +67,11 @@ type ScheduleState struct {
 	Job     string `json:"job"`
 	Cron    string `json:"cron"`
 	Zone    string `json:"zone,omitempty"`
-	Paused  bool   `json:"paused,omitempty"`
+	// Paused: it has no ticks. PausedBy is who wants that, and PausedAt since
+	// when; "" = the configuration does.
+	Paused   bool      `json:"paused,omitempty"`
+	PausedBy string    `json:"paused_by,omitempty"`
+	PausedAt time.Time `json:"paused_at,omitzero"`
 	// Next are its next ticks, three at most.
 	Next []time.Time `json:"next,omitempty"`
 	// Last is the tick for which a run was asked for last, Run that run, and

@@ -34,6 +34,9 @@ func (s Style) scheduleLines(st bellhop.ScheduleState) []string {
 	switch {
 	case st.Paused:
 		next = s.paint(yellow, "paused")
+		if st.PausedBy != "" {
+			next += fmt.Sprintf(" since %s, by %s", s.dayMinute(st.PausedAt), Clean(st.PausedBy))
+		}
 	case len(st.Next) > 0:
 		times := make([]string, len(st.Next))
 		for i, at := range st.Next {
@@ -49,6 +52,29 @@ func (s Style) scheduleLines(st bellhop.ScheduleState) []string {
 		lines = append(lines, fmt.Sprintf("  %s brought no run: %s", s.day(st.Noted), Clean(st.Note)))
 	}
 	return lines
+}
+
+// pausedText says what pausing or resuming a schedule came to.
+func (s Style) pausedText(st bellhop.ScheduleState) string {
+	name := Clean(st.Service) + "/" + Clean(st.Name)
+	switch {
+	case st.PausedBy != "":
+		return fmt.Sprintf("schedule %s is paused since %s, by %s.\nIt asks for nothing, and makes up for nothing. To resume: %s %[1]s",
+			name, s.dayMinute(st.PausedAt), Clean(st.PausedBy), s.scheduleCommand("resume"))
+	case st.Paused:
+		return fmt.Sprintf("schedule %s is paused by the configuration; to have it go on, take `paused: true` out of it.", name)
+	case len(st.Next) == 0:
+		return fmt.Sprintf("schedule %s is not paused; there is no tick to come.", name)
+	}
+	return fmt.Sprintf("schedule %s goes on: next %s.", name, s.day(st.Next[0]))
+}
+
+// scheduleCommand is how something is done with a schedule, here or at a shell.
+func (s Style) scheduleCommand(verb string) string {
+	if s.Command == "" {
+		return verb + " schedule"
+	}
+	return s.Command + "schedules " + verb
 }
 
 func (s Style) laterLine(l bellhop.Later) string {

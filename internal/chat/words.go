@@ -45,6 +45,8 @@ func (s Style) AnswerText(a bellhop.Answer) string {
 		return s.SchedulesText(*a.Schedules)
 	case a.Login != nil:
 		return s.LoginText(*a.Login)
+	case a.Schedule != nil:
+		return s.pausedText(*a.Schedule)
 	case a.Later != nil:
 		return s.laterText(a.Action, *a.Later)
 	case holdAction(a.Action):

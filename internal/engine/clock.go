@@ -57,6 +57,18 @@ func (e *Engine) Scheduled() ([]bellhop.Schedule, *time.Location) {
 	return all, cat.zone()
 }
 
+// MayPauseSchedule is nil when a person may pause a schedule, or resume it: whoever
+// may have its job kept back with its arguments. What they may is recorded, as
+// is a refusal.
+func (e *Engine) MayPauseSchedule(ctx context.Context, inv bellhop.Invocation, s *bellhop.Schedule) error {
+	inv.Service, inv.Job, inv.Args, inv.Entry, inv.Reason = s.Service, s.Job, s.Args, "", "schedule "+s.Name
+	a := &ask{Invocation: &inv, who: e.Identify(inv.Person)}
+	if err := checkKey(inv.Key); err != nil {
+		return err
+	}
+	return e.mayChange(ctx, a, s.Args)
+}
+
 // maxLater is how far ahead something may be asked for.
 const maxLater = 366 * 24 * time.Hour
 

@@ -81,7 +81,7 @@ func TestSourceTokens(t *testing.T) {
 
 // What a source sends is asked for by the entry, told where it came from unless
 // the entry says otherwise, and once for each key.
-func TestFeed(t *testing.T) {
+func TestFeedOfSource(t *testing.T) {
 	a := sourced(t)
 	from := bellhop.Origin{Source: "irc", Channel: "rack", Session: bellhop.OutsideSession("irc")}
 	feed := func(source, key, env string) (*bellhop.Accepted, error) {

@@ -35,6 +35,7 @@ const (
 	takesTime    = "time"
 	takesLine    = "line"
 	takesLater   = "later"
+	takesSched   = "schedule"
 )
 
 // The ways to suppress, as they are shown.
@@ -82,6 +83,9 @@ func builtinCommands() []builtinCommand {
 		{"unsuppress [service]", "unsuppress NUMBER", "ends one of the suppressions", builtin{action: bellhop.ActionUnsuppress}},
 		{"unsuppress [service] [job]", unsuppress, "", builtin{action: bellhop.ActionUnsuppress}},
 		{"schedules", "schedules", "what happens by the clock, and what is asked for later", builtin{action: bellhop.ActionSchedules}},
+		{"pause schedule [schedule]", "pause schedule SERVICE/NAME", "has it ask for nothing until it is resumed", builtin{action: bellhop.ActionPauseSchedule}},
+		{"resume schedule [schedule]", "resume schedule SERVICE/NAME", "lets it go on with its next time", builtin{action: bellhop.ActionResumeSchedule}},
+		{"run schedule [schedule]", "run schedule SERVICE/NAME", "asks now for what it asks for", builtin{action: bellhop.ActionRunSchedule}},
 		{"at [time] [line]", "at TIME SERVICE COMMAND", "asks for this at a time", builtin{action: bellhop.ActionLater}},
 		{"in [time] [line]", "in 20m SERVICE COMMAND", "asks for this after a while", builtin{action: bellhop.ActionLater}},
 		{"unschedule [later]", "unschedule ID", "takes back what was to be asked for later", builtin{action: bellhop.ActionUnschedule}},
@@ -163,6 +167,8 @@ func (r *Router) takeBuiltin(inv *bellhop.Invocation, name string, v bellhop.Val
 		if inv.Later = v.Text; len(inv.Later) > maxLaterID {
 			err = bellhop.Errorf(bellhop.NotFound, "nothing called %s is to be asked for later; `schedules` lists what is", echo(v.Text))
 		}
+	case takesSched:
+		inv.Schedule, err = scheduleName(inv.Action, v.Text)
 	case takesService:
 		if takesNumber(inv.Action) && isNumber(v.Text) {
 			inv.Hold, err = holdNumber(inv.Action, v.Text)
@@ -213,6 +219,18 @@ func withoutWith(run bellhop.RunID, words []string) error {
 	}
 	return bellhop.Errorf(bellhop.Invalid, "other arguments stand behind `with`: write %s", echo(line))
 }
+
+// scheduleName reads SERVICE/NAME, or SERVICE NAME as lists have it.
+func scheduleName(action bellhop.Action, text string) (string, error) {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == '/' || r == ' ' })
+	if len(words) != 2 || len(text) > maxScheduleName {
+		return "", bellhop.Errorf(bellhop.Invalid, "%s is no schedule; write `%s SERVICE/NAME`, as `schedules` lists them", echo(text), strings.ReplaceAll(string(action), "_", " "))
+	}
+	return fold(words[0]) + "/" + fold(words[1]), nil
+}
+
+// maxScheduleName is how long one can be: two names.
+const maxScheduleName = 200
 
 // maxLaterID bounds what somebody may call a thing that is asked for later.
 const maxLaterID = 40

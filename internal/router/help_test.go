@@ -37,6 +37,9 @@ Everywhere:
   unsuppress SERVICE [JOB]           ends what is suppressed
   unsuppress NUMBER                  ends one of the suppressions
   schedules                          what happens by the clock, and what is asked for later
+  pause schedule SERVICE/NAME        has it ask for nothing until it is resumed
+  resume schedule SERVICE/NAME       lets it go on with its next time
+  run schedule SERVICE/NAME          asks now for what it asks for
   at TIME SERVICE COMMAND            asks for this at a time
   in 20m SERVICE COMMAND             asks for this after a while
   unschedule ID                      takes back what was to be asked for later
@@ -94,7 +97,7 @@ This service is restricted: you may not use it.
   ping [hosts...]           runs ping
       [hosts] any number of words
 `},
-		{"a built-in command", "Pause", nil, "Everywhere:\n\n  pause SERVICE [JOB]  starts nothing of it until it is resumed\n"},
+		{"a built-in command", "Pause", nil, "Everywhere:\n\n  pause SERVICE [JOB]          starts nothing of it until it is resumed\n  pause schedule SERVICE/NAME  has it ask for nothing until it is resumed\n"},
 		{"a built-in command with more behind it", "suppress deploys", nil, `Everywhere:
 
   suppress SERVICE [JOB] until TIME  starts nothing of it until then
@@ -194,8 +197,8 @@ func TestComplete(t *testing.T) {
 		may        router.May
 		want       []string
 	}{
-		{"nothing", "", nil, []string{"approve", "at", "cancel", "deny", "deploys", "example", "help", "in", "inventory", "logs", "pause", "ping", "resume", "retry", "runs", "schedules", "servers", "status", "suppress", "suppressions", "unschedule", "unsuppress", "whoami", "why"}},
-		{"what one may", "", func(s string, _ *bellhop.Entry) bool { return s == "example" }, []string{"approve", "at", "cancel", "deny", "example", "help", "in", "logs", "pause", "resume", "retry", "runs", "schedules", "status", "suppress", "suppressions", "unschedule", "unsuppress", "whoami", "why"}},
+		{"nothing", "", nil, []string{"approve", "at", "cancel", "deny", "deploys", "example", "help", "in", "inventory", "logs", "pause", "ping", "resume", "retry", "run", "runs", "schedules", "servers", "status", "suppress", "suppressions", "unschedule", "unsuppress", "whoami", "why"}},
+		{"what one may", "", func(s string, _ *bellhop.Entry) bool { return s == "example" }, []string{"approve", "at", "cancel", "deny", "example", "help", "in", "logs", "pause", "resume", "retry", "run", "runs", "schedules", "status", "suppress", "suppressions", "unschedule", "unsuppress", "whoami", "why"}},
 		{"a beginning", "EX", nil, []string{"example"}},
 		{"several", "re", nil, []string{"resume", "retry"}},
 		{"commands", "example ", nil, []string{"do", "greet", "help", "say"}},

@@ -33,6 +33,9 @@ func TestBuiltInsThatHold(t *testing.T) {
 		{"unsuppress a job", "unsuppress deploys restart", deploys(bellhop.ActionUnsuppress, "restart", "", "")},
 		{"resume one", "resume 17.", bellhop.Invocation{Action: bellhop.ActionResume, Hold: 17}},
 		{"unsuppress one", "unsuppress 17", bellhop.Invocation{Action: bellhop.ActionUnsuppress, Hold: 17}},
+		{"pause a schedule", "pause schedule deploys/nightly", bellhop.Invocation{Action: bellhop.ActionPauseSchedule, Schedule: "deploys/nightly"}},
+		{"a schedule as lists have it", "Resume schedule Deploys Nightly", bellhop.Invocation{Action: bellhop.ActionResumeSchedule, Schedule: "deploys/nightly"}},
+		{"run a schedule", "run schedule deploys/nightly", bellhop.Invocation{Action: bellhop.ActionRunSchedule, Schedule: "deploys/nightly"}},
 		{"list them", "suppressions", bellhop.Invocation{Action: bellhop.ActionSuppressions}},
 		{"help of a built-in command", "help Pause.", bellhop.Invocation{Action: bellhop.ActionHelp, Service: "pause"}},
 		{"why", "why 00002a", bellhop.Invocation{Action: bellhop.ActionWhy, Run: 74}},
@@ -57,6 +60,8 @@ func TestBuiltInsThatHoldAreAnswered(t *testing.T) {
 		code       bellhop.Code
 		want       string
 	}{
+		{"which schedule", "run schedule", bellhop.Invalid, "which schedule? Write `run schedule SERVICE/NAME`; `schedules` lists them"},
+		{"no schedule", "pause schedule deploys", bellhop.Invalid, "`deploys` is no schedule; write `pause schedule SERVICE/NAME`, as `schedules` lists them"},
 		{"pause what", "pause", bellhop.Invalid, service + "pause SERVICE [JOB]`; `help` lists them"},
 		{"suppress what", "suppress", bellhop.Invalid, service + "suppress SERVICE [JOB] until TIME`; `help` lists them"},
 		{"unsuppress what", "unsuppress", bellhop.Invalid, service + "unsuppress SERVICE [JOB]`; `help` lists them"},
@@ -112,7 +117,7 @@ func TestBuiltInsThatHoldAreCompleted(t *testing.T) {
 		may        router.May
 		want       []string
 	}{
-		{"services", "pause ", nil, []string{"deploys", "example", "inventory"}},
+		{"services", "pause ", nil, []string{"deploys", "example", "inventory", "schedule"}},
 		{"services that one may use", "unsuppress ", notDeploys, []string{"example", "inventory"}},
 		{"jobs", "resume deploys ", nil, []string{"deploy", "restart"}},
 		{"jobs of a service that one may not use", "resume deploys ", notDeploys, nil},

@@ -93,6 +93,8 @@ func missingBuiltin(lf *leaf, name string) error {
 		question, more = "when?", "; a time is 17:30, a date, or 2h"
 	case takesLine:
 		question, more = "what?", ""
+	case takesSched:
+		question, more = "which schedule?", "; `schedules` lists them"
 	case takesLater:
 		question, more = "which one?", "; `schedules` lists them with their ids"
 	case takesFrom:

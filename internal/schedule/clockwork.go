@@ -153,9 +153,18 @@ func (c *Clockwork) pass(ctx context.Context) (next time.Time) {
 	if err := c.tidy(ctx, schedules); err != nil && ctx.Err() == nil {
 		c.opt.Log.Warn("schedules that are gone could not be forgotten", "error", err)
 	}
+	pauses, err := c.pauses(ctx)
+	if err != nil { // one that may be paused asks for nothing
+		if ctx.Err() == nil {
+			c.opt.Log.Warn("it can't be read which schedules are paused, so none asks for anything; it is tried again", "error", err)
+		}
+		return next
+	}
 	for i := range schedules {
-		s := &schedules[i]
-		at, err := c.tick(ctx, s, zone)
+		s := schedules[i]
+		p := pauses[s.Service+"/"+s.Name]
+		s.Paused = s.Paused || p.Paused
+		at, err := c.tick(ctx, &s, p, zone)
 		if err != nil && ctx.Err() == nil {
 			c.opt.Log.Warn("a schedule could not be looked after; it is tried again", "schedule", s.Principal(), "error", err)
 		}
@@ -220,13 +229,17 @@ func (c *Clockwork) spec(text string) (*Spec, error) {
 }
 
 // tick deals with all ticks of a schedule that are due, and returns the next.
-func (c *Clockwork) tick(ctx context.Context, s *bellhop.Schedule, zone *time.Location) (next time.Time, err error) {
+func (c *Clockwork) tick(ctx context.Context, s *bellhop.Schedule, p pause, zone *time.Location) (next time.Time, err error) {
 	k, err := c.cursor(ctx, s, zone)
 	if err != nil {
 		return next, err
 	}
 	now := c.opt.Clock.Now()
-	if moved := k.now(s, zone, now); moved != nil {
+	for _, move := range []func() *cursor{func() *cursor { return k.now(s, zone, now) }, func() *cursor { return p.since(k, now) }} {
+		moved := move()
+		if moved == nil {
+			continue
+		}
 		if err := c.put(ctx, s.Service+"/"+s.Name, moved); err != nil {
 			return next, err
 		}
@@ -312,7 +325,14 @@ func (c *Clockwork) State(ctx context.Context, s *bellhop.Schedule, zone *time.L
 	if st.Last, st.Note = k.At, k.Note; k.Note != "" {
 		st.Noted = k.Last
 	}
-	if s.Paused {
+	p, _, err := c.pauseOf(ctx, s.Service+"/"+s.Name)
+	if err != nil {
+		return st, err
+	}
+	if p.Paused {
+		st.Paused, st.PausedBy, st.PausedAt = true, p.By, p.At
+	}
+	if st.Paused {
 		return st, nil
 	}
 	spec, err := Parse(s.Cron)

@@ -108,6 +108,16 @@ func (s *Server) carryOut(ctx context.Context, ev bellhop.Event, inv bellhop.Inv
 		inv.Key = ev.Key + "/" + inv.Entry
 	}
 	inv.Person, inv.Origin = ev.Person, ev.Origin
+	switch inv.Action {
+	case bellhop.ActionPauseSchedule, bellhop.ActionResumeSchedule:
+		return s.pauseSchedule(ctx, inv)
+	case bellhop.ActionRunSchedule:
+		sc, err := s.schedule(ctx, inv)
+		if err != nil {
+			return bellhop.Answer{}, err
+		}
+		inv.Action, inv.Service, inv.Job, inv.Args, inv.OnRepeat = bellhop.ActionRun, sc.Service, sc.Job, sc.Args, bellhop.OnRepeatQueue
+	}
 	return s.engine.Do(ctx, inv)
 }
 
@@ -116,7 +126,7 @@ func makes(a bellhop.Action) bool {
 	switch a {
 	case bellhop.ActionRun, bellhop.ActionRetry, bellhop.ActionCancel, bellhop.ActionCancelRun, bellhop.ActionApprove, bellhop.ActionDeny,
 		bellhop.ActionSuppress, bellhop.ActionUnsuppress, bellhop.ActionPause, bellhop.ActionResume,
-		bellhop.ActionLater, bellhop.ActionUnschedule:
+		bellhop.ActionLater, bellhop.ActionUnschedule, bellhop.ActionPauseSchedule, bellhop.ActionResumeSchedule, bellhop.ActionRunSchedule:
 		return true
 	}
 	return false

@@ -163,25 +163,62 @@ func (s *Server) putOff(ctx context.Context, ev bellhop.Event, inv bellhop.Invoc
 	return bellhop.Answer{Action: inv.Action, Later: &l}, nil
 }
 
+// schedule returns the schedule that an invocation names, for somebody who may
+// see it.
+func (s *Server) schedule(ctx context.Context, inv bellhop.Invocation) (*bellhop.Schedule, error) {
+	all, _ := s.engine.Scheduled()
+	for i := range all {
+		sc := &all[i]
+		if strings.EqualFold(sc.Service+"/"+sc.Name, inv.Schedule) && s.engine.SeesJob(ctx, inv.Person, sc.Service, sc.Job) {
+			return sc, nil
+		}
+	}
+	return nil, bellhop.Errorf(bellhop.NotFound, "there is no schedule %.150s; `schedules` lists those that there are", inv.Schedule)
+}
+
+// pauseSchedule pauses a schedule, or resumes it.
+func (s *Server) pauseSchedule(ctx context.Context, inv bellhop.Invocation) (bellhop.Answer, error) {
+	sc, err := s.schedule(ctx, inv)
+	if err != nil {
+		return bellhop.Answer{}, err
+	}
+	if err := s.engine.MayPauseSchedule(ctx, inv, sc); err != nil {
+		return bellhop.Answer{}, err
+	}
+	by := s.engine.Identify(inv.Person).Principal()
+	if err := s.clockwork.Pause(ctx, sc, inv.Action == bellhop.ActionPauseSchedule, by, inv.Key); err != nil {
+		return bellhop.Answer{}, notAccepted(err)
+	}
+	st, err := s.scheduleState(ctx, inv.Person, sc)
+	return bellhop.Answer{Action: inv.Action, Schedule: &st}, err
+}
+
 // scheduleStates are the schedules that a person may see.
 func (s *Server) scheduleStates(ctx context.Context, p bellhop.Person) ([]bellhop.ScheduleState, error) {
-	all, zone := s.engine.Scheduled()
+	all, _ := s.engine.Scheduled()
 	var states []bellhop.ScheduleState
 	for i := range all {
 		sc := &all[i]
 		if !s.engine.SeesJob(ctx, p, sc.Service, sc.Job) {
 			continue
 		}
-		st, err := s.clockwork.State(ctx, sc, zone)
+		st, err := s.scheduleState(ctx, p, sc)
 		if err != nil {
 			return nil, err
-		}
-		if st.Run != 0 {
-			if r, err := s.engine.Run(ctx, p, st.Run); err == nil {
-				st.State = r.State
-			}
 		}
 		states = append(states, st)
 	}
 	return states, nil
+}
+
+// scheduleState is how a schedule stands.
+func (s *Server) scheduleState(ctx context.Context, p bellhop.Person, sc *bellhop.Schedule) (bellhop.ScheduleState, error) {
+	_, zone := s.engine.Scheduled()
+	st, err := s.clockwork.State(ctx, sc, zone)
+	if err == nil && st.Run != 0 {
+		if r, err := s.engine.Run(ctx, p, st.Run); err == nil {
+			st.State = r.State
+		}
+	}
+	return st, err
 }

@@ -23,7 +23,7 @@ func (f front) Desk(p bellhop.Person, source, session string) chat.Desk {
 
 func (f front) Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error) {
 	d := &desk{s: f.s, person: p, source: source, session: session}
-	if inv.Action == bellhop.ActionRetry || inv.Action == bellhop.ActionRun { // it makes a run, as an ask does
+	if inv.Action == bellhop.ActionRetry || inv.Action == bellhop.ActionRun || inv.Action == bellhop.ActionRunSchedule { // it makes a run, as an ask does
 		if err := f.s.open(ctx); err != nil {
 			return bellhop.Answer{}, err
 		}

@@ -191,6 +191,11 @@ services:
 	d.answers("POST /v1/resume", "/v1/resume", `{"service": "site", "job": "fail"}`)
 	d.answers("GET /v1/services", "/v1/services", "")
 	d.answers("GET /v1/schedules", "/v1/schedules", "")
+	d.answers("POST /v1/schedules/{service}/{name}/pause", "/v1/schedules/site/morning/pause", "")
+	d.answers("GET /v1/schedules", "/v1/schedules", "")
+	d.answers("POST /v1/schedules/{service}/{name}/resume", "/v1/schedules/site/morning/resume", "")
+	d.answers("POST /v1/schedules/{service}/{name}/run", "/v1/schedules/site/morning/run", "")
+	d.answers("POST /v1/schedules/{service}/{name}/run", "/v1/schedules/site/evening/run", "")
 	d.answers("GET /v1/webhooks", "/v1/webhooks", "")
 	for _, body := range []string{`{"who": "one"}`, `{"whom": "two"}`} {
 		posted(t, "http://"+addr+"/webhooks/site/posted", "s3cret-s3cret", body)

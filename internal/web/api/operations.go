@@ -110,11 +110,17 @@ func manageOperations() map[string]operation {
 	hold := func(about string) operation {
 		return operation{about: about, header: []parameter{keyHeader}, body: Holding{}, needed: true, answers: ok("What is kept back now.", answer{})}
 	}
+	schedule := func(about, answered string) operation {
+		return operation{about: about, header: []parameter{keyHeader}, answers: ok(answered, answer{})}
+	}
 	return map[string]operation{
-		"POST /v1/suppress":   hold("Keep runs back until a time"),
-		"POST /v1/unsuppress": hold("End suppressions"),
-		"POST /v1/pause":      hold("Keep runs back until somebody resumes them"),
-		"POST /v1/resume":     hold("End pauses"),
+		"POST /v1/schedules/{service}/{name}/pause":  schedule("Have a schedule ask for nothing until somebody resumes it", "How it stands."),
+		"POST /v1/schedules/{service}/{name}/resume": schedule("Let a schedule go on with its next time", "How it stands."),
+		"POST /v1/schedules/{service}/{name}/run":    schedule("Ask now for what a schedule asks for, by one's own rights", "The run."),
+		"POST /v1/suppress":                          hold("Keep runs back until a time"),
+		"POST /v1/unsuppress":                        hold("End suppressions"),
+		"POST /v1/pause":                             hold("Keep runs back until somebody resumes them"),
+		"POST /v1/resume":                            hold("End pauses"),
 		"GET /v1/audit": {
 			about: "Read the audit trail, newest first, in pages", more: "For admins.",
 			query: []parameter{

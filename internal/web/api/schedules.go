@@ -16,6 +16,13 @@ func (h *Handler) schedules(w http.ResponseWriter, r *http.Request, c caller) er
 	return reply(w, listed(a.Schedules))
 }
 
+// schedule serves what is done with one schedule.
+func (h *Handler) schedule(action bellhop.Action) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, c caller) error {
+		return h.do(w, r, c, bellhop.Invocation{Action: action, Schedule: r.PathValue("service") + "/" + r.PathValue("name")})
+	}
+}
+
 // listed has lists where there is nothing.
 func listed(s *bellhop.Schedules) bellhop.Schedules {
 	return bellhop.Schedules{States: append([]bellhop.ScheduleState{}, s.States...), Later: append([]bellhop.Later{}, s.Later...)}

@@ -146,6 +146,7 @@ type answer struct {
 	Decided   *run                   `json:"decided,omitempty"`
 	Question  *bellhop.Question      `json:"question,omitempty"`
 	Schedules *bellhop.Schedules     `json:"schedules,omitempty"`
+	Schedule  *bellhop.ScheduleState `json:"schedule,omitempty"`
 	Later     *bellhop.Later         `json:"later,omitempty"`
 	Login     *bellhop.Login         `json:"login,omitempty"`
 }
@@ -153,7 +154,7 @@ type answer struct {
 func toAnswer(a bellhop.Answer) answer {
 	out := answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: toStatus(a.Status), Runs: toRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Later: a.Later, Login: a.Login,
+		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Schedule: a.Schedule, Later: a.Later, Login: a.Login,
 	}
 	if a.Accepted != nil {
 		x := accepted(*a.Accepted)
@@ -173,7 +174,7 @@ func toAnswer(a bellhop.Answer) answer {
 func (a answer) back() bellhop.Answer {
 	out := bellhop.Answer{
 		Action: a.Action, Cancelled: a.Cancelled, Status: a.Status.back(), Runs: fromRuns(a.Runs), Run: a.Run, Text: a.Text,
-		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Later: a.Later, Login: a.Login,
+		Holds: a.Holds, Question: a.Question, Schedules: a.Schedules, Schedule: a.Schedule, Later: a.Later, Login: a.Login,
 	}
 	if a.Accepted != nil {
 		x := bellhop.Accepted(*a.Accepted)
