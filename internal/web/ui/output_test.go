@@ -37,6 +37,7 @@ type written struct {
 	gone   bool
 	news   chan struct{}
 	lives  int // streams that are open
+	out    *ui.Output
 	url    string
 	server *httptest.Server
 }
@@ -110,6 +111,7 @@ func show(t *testing.T) *written {
 	o := &written{places: map[[2]int]int64{}, news: make(chan struct{})}
 	reader := transcript.New(transcript.Options{Read: o.Read, Ended: o.Ended})
 	out := &ui.Output{Reader: reader, Read: o.Read, Clock: bellhop.SystemClock{}}
+	o.out = out
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; img-src 'self'; script-src 'self'; style-src 'self'")
