@@ -9,6 +9,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/bellhop-io/bellhop"
 )
 
 // fetch gets a path, and what it answers as JSON.
@@ -116,6 +119,64 @@ func TestOutputStream(t *testing.T) {
 	defer res.Body.Close()
 	if b, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(b), "event: failed\ndata: {") {
 		t.Errorf("got %s, %v", b, err)
+	}
+}
+
+// bell is a clock whose timers ring when it is struck.
+type bell struct {
+	bellhop.SystemClock
+	struck chan time.Time
+}
+
+func (b bell) NewTimer(time.Duration) (<-chan time.Time, func()) { return b.struck, func() {} }
+
+func TestOutputStreamIsAlive(t *testing.T) {
+	o := show(t)
+	struck := make(chan time.Time)
+	o.out.Clock = bell{struck: struck}
+	res, err := http.Get(o.url + "/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	struck <- noon
+	for in := bufio.NewScanner(res.Body); in.Scan(); {
+		if in.Text() == ": alive" {
+			return
+		}
+	}
+	t.Error("it did not say so")
+}
+
+// TestOutputStreamEndsWithTheRight: who may not see a run any more is told no
+// more of it.
+func TestOutputStreamEndsWithTheRight(t *testing.T) {
+	o := show(t)
+	asked := 0
+	o.out.Stands = func(_ *http.Request, id bellhop.RunID) error {
+		if asked++; asked == 1 && id == 7 {
+			return nil
+		}
+		return bellhop.Errorf(bellhop.NotAllowed, "not any more")
+	}
+	o.write(1, stdout, "public\n")
+	res, err := http.Get(o.url + "/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	in := bufio.NewScanner(res.Body)
+	for in.Scan() && in.Text() != "event: lines" {
+		continue
+	}
+	o.write(1, stdout, "secret\n")
+	o.end()
+	var rest []string
+	for in.Scan() {
+		rest = append(rest, in.Text())
+	}
+	if got := strings.Join(rest, "\n"); strings.Contains(got, "secret") || !strings.Contains(got, "event: failed\ndata: {") || !strings.Contains(got, "not any more") {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -37,6 +37,7 @@ type written struct {
 	gone   bool
 	news   chan struct{}
 	lives  int // streams that are open
+	out    *ui.Output
 	url    string
 	server *httptest.Server
 }
@@ -110,6 +111,7 @@ func show(t *testing.T) *written {
 	o := &written{places: map[[2]int]int64{}, news: make(chan struct{})}
 	reader := transcript.New(transcript.Options{Read: o.Read, Ended: o.Ended})
 	out := &ui.Output{Reader: reader, Read: o.Read, Clock: bellhop.SystemClock{}}
+	o.out = out
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; img-src 'self'; script-src 'self'; style-src 'self'")
@@ -216,7 +218,8 @@ func TestOutputOf100MB(t *testing.T) {
 	if _, err := fmt.Sscanf(seen(p)[0], "%d:", &middle); err != nil {
 		t.Fatal(err)
 	}
-	p.Do("document.querySelector('.out-view').scrollTop += 400") // 20 lines, by the wheel or a finger
+	p.Do("(() => { const v = document.querySelector('.out-view'); window.went = v.scrollTop += 400 })()") // 20 lines, by the wheel or a finger
+	p.Until("document.querySelector('.out-view').scrollTop !== window.went")                              // the bar has been put where it belongs
 	p.Until(fmt.Sprintf("%s[0].startsWith('%d:')", seenLines, middle+20))
 	p.Keys(kb.End)
 	sees(p, line(lines))
@@ -367,22 +370,28 @@ func TestOutputLive(t *testing.T) {
 	p.Click(".out-new")
 	sees(p, "504:and more")
 	// A hidden page has no stream, and catches up.
+	o.write(1, stdout, strings.Repeat("more\n", 95)+"half") // the last line of those that are asked for at a time
+	sees(p, "600:half")
 	p.Hide()
 	browsertest.Await(p, func() bool { o.mu.Lock(); defer o.mu.Unlock(); return o.lives == 0 })
+	o.write(1, stdout, " and whole\n")
 	for i := range 1000 {
 		o.write(1, stdout, fmt.Sprintf("unseen %d\n", i+1))
 	}
 	p.Show()
-	sees(p, "1504:unseen 1000")
+	sees(p, "1600:unseen 1000")
+	p.Do("location.hash = '#L600'")
+	sees(p, "600:half and whole")
+	p.Click(".out-follow")
 	// So does one whose connection was cut.
 	p.Forgive("ERR_")
 	p.Forgive("MIME type")
 	o.server.CloseClientConnections()
 	o.write(1, stdout, "after the cut\n")
-	sees(p, "1505:after the cut")
+	sees(p, "1601:after the cut")
 	o.write(1, stdout, "the end")
 	o.end()
-	sees(p, "1506:the end")
+	sees(p, "1602:the end")
 	p.Until("document.querySelector('.out-follow').hidden")
 	browsertest.Await(p, func() bool { o.mu.Lock(); defer o.mu.Unlock(); return o.lives == 0 })
 }
