@@ -31,7 +31,6 @@ type Front interface {
 	Desk(p bellhop.Person, source, session string) chat.Desk
 	Do(ctx context.Context, p bellhop.Person, source, session, key string, inv bellhop.Invocation) (bellhop.Answer, error)
 	Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error)
-	Search(ctx context.Context, p bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error)
 	Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error)
 	// Bind checks a job's arguments and fills in defaults, for somebody who may
 	// have it done.
@@ -43,6 +42,7 @@ type Front interface {
 
 // Look is what somebody may see of everything.
 type Look interface {
+	Search(ctx context.Context, p bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error)
 	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
 	// Watch calls fn with runs that have changed, which are not to be changed, and
 	// with none from time to time.
