@@ -63,10 +63,18 @@ func (a ArgPrefix) Means(args Args) bool {
 
 // ParseArgPrefix reads NAME=PREFIX, or PREFIX of any argument.
 func ParseArgPrefix(s string) ArgPrefix {
-	if name, prefix, ok := strings.Cut(s, "="); ok && name != "" {
+	if name, prefix, ok := strings.Cut(s, "="); ok {
 		return ArgPrefix{Name: name, Prefix: prefix}
 	}
 	return ArgPrefix{Prefix: s}
+}
+
+// String is what ParseArgPrefix reads.
+func (a ArgPrefix) String() string {
+	if a.Name == "" && !strings.Contains(a.Prefix, "=") {
+		return a.Prefix
+	}
+	return a.Name + "=" + a.Prefix
 }
 
 // RunPage is a part of a list of runs.
@@ -93,6 +101,9 @@ func (r *Run) Source() string {
 func (s *RunSearch) Means(r *Run) bool {
 	return (len(s.Verdicts) == 0 || slices.Contains(s.Verdicts, r.Verdict)) && (s.Source == "" || s.Source == r.Source()) && s.Arg.Means(r.Args)
 }
+
+// Rare reports whether it narrows by what stores have no index for.
+func (s *RunSearch) Rare() bool { return len(s.Verdicts) > 0 || s.Source != "" || !s.Arg.IsZero() }
 
 // PageSize is its Limit, within bounds.
 func (s *RunSearch) PageSize() int {

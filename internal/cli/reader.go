@@ -106,37 +106,44 @@ const pageOf = 500
 
 // EachRun calls fn with pages of runs, newest first, until there are no more
 // or f.Limit is reached; 0 = all.
-func (r *reader) EachRun(ctx context.Context, f bellhop.RunFilter, mine bool, fn func([]bellhop.Run) error) error {
+func (r *reader) EachRun(ctx context.Context, f bellhop.RunSearch, mine bool, fn func([]bellhop.Run) error) error {
 	for left := f.Limit; ; {
 		if f.Limit = pageOf; left > 0 {
 			f.Limit = min(left, pageOf)
 		}
-		runs, err := r.runs(ctx, f, mine)
+		page, err := r.page(ctx, f, mine)
 		if err != nil {
 			return err
 		}
-		if err := fn(runs); err != nil {
+		if err := fn(page.Runs); err != nil {
 			return err
 		}
-		if left -= len(runs); len(runs) < f.Limit || left == 0 {
+		if left -= len(page.Runs); page.Next == 0 || left == 0 {
 			return nil
 		}
-		f.Before = runs[len(runs)-1].ID
+		f.Before = page.Next
 	}
 }
 
-// runs lists one page of runs, newest first.
-func (r *reader) runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]bellhop.Run, error) {
+// page lists one page of runs, newest first.
+func (r *reader) page(ctx context.Context, f bellhop.RunSearch, mine bool) (page bellhop.RunPage, err error) {
 	switch {
 	case r.client != nil:
 		return r.client.Runs(ctx, f, mine)
 	case r.store == nil:
-		return nil, nil
+		return page, nil
 	}
 	if mine {
 		f.Principal = r.engine.Identify(r.person).Principal()
 	}
-	return r.engine.Runs(ctx, r.person, f)
+	if f.Rare() {
+		return r.engine.Search(ctx, r.person, f)
+	}
+	page.Runs, err = r.engine.Runs(ctx, r.person, f.RunFilter)
+	if err == nil && len(page.Runs) == f.Limit {
+		page.Next = page.Runs[len(page.Runs)-1].ID
+	}
+	return page, err
 }
 
 // Status tells what happens now; offline, what was happening.

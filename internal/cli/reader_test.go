@@ -62,7 +62,7 @@ func TestRunsAreReadInPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, pages := history(t, c.have)
 			next := bellhop.RunID(c.have)
-			err := r.EachRun(t.Context(), bellhop.RunFilter{Limit: c.limit}, false, func(runs []bellhop.Run) error {
+			err := r.EachRun(t.Context(), bellhop.RunSearch{RunFilter: bellhop.RunFilter{Limit: c.limit}}, false, func(runs []bellhop.Run) error {
 				for _, run := range runs {
 					if run.ID != next {
 						t.Fatalf("%s comes where %s should", run.ID, next)

@@ -16,7 +16,8 @@ import (
 type runsFlags struct {
 	service, job         string
 	since, until, before string
-	states               []string
+	states, verdicts     []string
+	source, arg          string
 	limit                limitFlag
 	mine, json           bool
 }
@@ -33,6 +34,9 @@ func (a *app) runsCommand() *cobra.Command {
 	c.Flags().StringVar(&f.service, "service", "", "only runs of this service")
 	c.Flags().StringVar(&f.job, "job", "", "only runs of this job")
 	c.Flags().StringSliceVar(&f.states, "state", nil, "only runs in this state (may be given more than once)")
+	c.Flags().StringSliceVar(&f.verdicts, "verdict", nil, "only runs with this verdict, such as REGRESSION (may be given more than once)")
+	c.Flags().StringVar(&f.source, "source", "", "only runs asked for there: slack, ssh, web, api, schedule, webhook, broker")
+	c.Flags().StringVar(&f.arg, "arg", "", "only runs with an argument that begins so: NAME=PREFIX, or PREFIX of any")
 	c.Flags().StringVar(&f.since, "since", "", "only runs asked for since then: 2h, 3d, or a time such as 2026-01-31T15:04:05Z")
 	c.Flags().StringVar(&f.until, "until", "", "only runs asked for before then; as for --since")
 	c.Flags().StringVar(&f.before, "before", "", "only runs older than this run: the next page")
@@ -44,8 +48,15 @@ func (a *app) runsCommand() *cobra.Command {
 }
 
 // filter reads the flags; now is what --since and --until count back from.
-func (f runsFlags) filter(now time.Time) (out bellhop.RunFilter, err error) {
-	out = bellhop.RunFilter{Service: f.service, Job: f.job, Limit: int(f.limit)}
+func (f runsFlags) filter(now time.Time) (out bellhop.RunSearch, err error) {
+	out = bellhop.RunSearch{RunFilter: bellhop.RunFilter{Service: f.service, Job: f.job, Limit: int(f.limit)}, Source: f.source, Arg: bellhop.ParseArgPrefix(f.arg)}
+	for _, s := range f.verdicts {
+		verdict, err := bellhop.ParseVerdict(s)
+		if err != nil {
+			return out, err
+		}
+		out.Verdicts = append(out.Verdicts, verdict)
+	}
 	for _, s := range f.states {
 		state, err := bellhop.ParseState(strings.ReplaceAll(s, " ", "_")) // as the table shows it
 		if err != nil {
@@ -115,7 +126,7 @@ func (a *app) runsJSON(runs []bellhop.Run) error {
 }
 
 // runsTable prints runs aligned, and how to see the rest when there are more.
-func (a *app) runsTable(ctx context.Context, r *reader, filter bellhop.RunFilter, mine bool) error {
+func (a *app) runsTable(ctx context.Context, r *reader, filter bellhop.RunSearch, mine bool) error {
 	limit := filter.Limit
 	if limit > 0 {
 		filter.Limit++

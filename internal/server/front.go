@@ -38,6 +38,13 @@ func (f front) Runs(ctx context.Context, p bellhop.Person, filter bellhop.RunFil
 	return f.s.engine.Runs(ctx, p, filter)
 }
 
+func (f front) Search(ctx context.Context, p bellhop.Person, search bellhop.RunSearch) (bellhop.RunPage, error) {
+	if search.Principal != "" && search.Principal == p.Principal() { // as in Runs
+		search.Principal = f.s.engine.Identify(p).Principal()
+	}
+	return f.s.engine.Search(ctx, p, search)
+}
+
 func (f front) Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error) {
 	return f.s.engine.Run(ctx, p, id)
 }

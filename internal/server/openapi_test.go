@@ -179,6 +179,7 @@ services:
 	d.answers("GET /v1/status", "/v1/status", "")
 	d.answers("GET /v1/runs", of+"?limit=3", "")
 	d.answers("GET /v1/runs", of+"?state=failed&mine=true", "")
+	d.answers("GET /v1/runs", of+"?verdict=FAIL&source=api&arg=env%3Dprod", "")
 	d.answers("GET /v1/runs/{id}", of+"/"+done, "")
 	d.answers("GET /v1/runs/{id}", of+"/"+failed, "")
 	d.answers("GET /v1/runs/{id}", of+"/"+held, "")

@@ -85,7 +85,7 @@ services:
 	if status != 200 || a.Run.ID != "000002" || a.Run.State != "succeeded" || !a.Run.OutputForgotten || a.Stdout != "" {
 		t.Errorf("its output is gone: %d %+v", status, a)
 	}
-	if runs, err := client(t, s).Runs(t.Context(), bellhop.RunFilter{}, false); err != nil || len(runs) != 1 {
-		t.Errorf("there are %d runs, %v", len(runs), err)
+	if page, err := client(t, s).Runs(t.Context(), bellhop.RunSearch{}, false); err != nil || len(page.Runs) != 1 {
+		t.Errorf("there are %d runs, %v", len(page.Runs), err)
 	}
 }

@@ -136,11 +136,11 @@ func TestAnAskDuringAReloadMeetsOneConfiguration(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	runs, err := c.Runs(t.Context(), bellhop.RunFilter{}, false)
+	page, err := c.Runs(t.Context(), bellhop.RunSearch{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range runs {
+	for _, r := range page.Runs {
 		want := "x\n"
 		if len(r.Args) == 2 {
 			want = "more x\n"

@@ -235,8 +235,8 @@ func TestTraceOfWhatFollows(t *testing.T) {
 	}
 	first := got.Accepted.Run
 	eventually(t, "both ended", func() bool {
-		runs, err := client(t, s).Runs(t.Context(), bellhop.RunFilter{States: []bellhop.State{bellhop.Succeeded}}, false)
-		return err == nil && len(runs) == 2
+		page, err := client(t, s).Runs(t.Context(), bellhop.RunSearch{RunFilter: bellhop.RunFilter{States: []bellhop.State{bellhop.Succeeded}}}, false)
+		return err == nil && len(page.Runs) == 2
 	})
 	s.Stop(context.Background(), 0)
 	before, after := c.wait(t, first.String(), "finish", 1), c.wait(t, (first+1).String(), "attempt", 1)

@@ -196,10 +196,18 @@ func (c *Chat) reportText(ctx context.Context, r bellhop.Report) (string, error)
 	return strings.TrimRight(b.String(), "\n"), err
 }
 
-// askedAt is a link to where somebody asked for a run that others are told of;
-// there is none to a direct message.
+// askedAt is a link to where somebody asked for a run that others are told of.
 func (c *Chat) askedAt(ctx context.Context, r bellhop.Report) string {
-	o := r.Run.Origin
+	link := c.Link(ctx, r.Run.Origin)
+	if link == "" {
+		return ""
+	}
+	return "\nasked for at " + link
+}
+
+// Link returns a link to the message of an origin in this chat, "" where there
+// is none: none leads to a direct message.
+func (c *Chat) Link(ctx context.Context, o bellhop.Origin) string {
 	if o.Source != c.opt.Name || o.Message == "" || o.Channel == "" || strings.HasPrefix(o.Channel, "D") {
 		return ""
 	}
@@ -208,7 +216,7 @@ func (c *Chat) askedAt(ctx context.Context, r bellhop.Report) string {
 		c.note("linking to an ask", err)
 		return ""
 	}
-	return "\nasked for at " + link
+	return link
 }
 
 // markOver replaces the mark of the ask. It is a decoration: what can't be

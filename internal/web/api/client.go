@@ -280,8 +280,9 @@ func (c *Client) Status(ctx context.Context) (*bellhop.Status, error) {
 }
 
 // Runs lists runs, newest first: one page, of f.Limit or as many as the server
-// gives at a time. mine narrows to the caller's own.
-func (c *Client) Runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]bellhop.Run, error) {
+// gives at a time. mine narrows to the caller's own. Within and After are not
+// asked for.
+func (c *Client) Runs(ctx context.Context, f bellhop.RunSearch, mine bool) (bellhop.RunPage, error) {
 	q := url.Values{"limit": {strconv.Itoa(f.Limit)}}
 	set := func(k, v string) {
 		if v != "" {
@@ -304,12 +305,19 @@ func (c *Client) Runs(ctx context.Context, f bellhop.RunFilter, mine bool) ([]be
 	if mine {
 		set("mine", "true")
 	}
+	for _, v := range f.Verdicts {
+		set("verdict", string(v))
+	}
+	set("source", f.Source)
+	if !f.Arg.IsZero() {
+		set("arg", f.Arg.String())
+	}
 	got, err := reading[page](ctx, c, "/v1/runs?"+q.Encode())
 	runs := make([]bellhop.Run, len(got.Runs))
 	for i, r := range got.Runs {
 		runs[i] = r.back()
 	}
-	return runs, err
+	return bellhop.RunPage{Runs: runs, Next: got.Next}, err
 }
 
 // answerFor is how long a server may take to say who it is; one that takes

@@ -42,6 +42,7 @@ type Front interface {
 
 // Look is what somebody may see of everything.
 type Look interface {
+	Search(ctx context.Context, p bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error)
 	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
 	// Watch calls fn with runs that have changed, which are not to be changed, and
 	// with none from time to time.
@@ -357,22 +358,49 @@ func (h *Handler) retry(w http.ResponseWriter, r *http.Request, c caller) error 
 }
 
 func (h *Handler) runs(w http.ResponseWriter, r *http.Request, c caller) error {
-	f, err := parseFilter(r, c.person)
+	s, err := parseSearch(r, c.person)
 	if err != nil {
 		return err
 	}
-	runs, err := h.front.Runs(r.Context(), c.person, f)
+	found, err := h.pageOf(r.Context(), c.person, s)
 	if err != nil {
 		return err
 	}
-	got := page{Runs: make([]object, len(runs))}
-	for i, r := range runs {
+	got := page{Runs: make([]object, len(found.Runs)), Next: found.Next}
+	for i, r := range found.Runs {
 		got.Runs[i] = toObject(r)
 	}
-	if len(runs) == f.Limit {
-		got.Next = runs[len(runs)-1].ID
-	}
 	return reply(w, got)
+}
+
+// pageOf lists a page by what stores have an index for, or searches for it.
+func (h *Handler) pageOf(ctx context.Context, p bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error) {
+	if s.Rare() {
+		return h.front.Search(ctx, p, s)
+	}
+	runs, err := h.front.Runs(ctx, p, s.RunFilter)
+	page := bellhop.RunPage{Runs: runs}
+	if err == nil && len(runs) == s.Limit {
+		page.Next = runs[len(runs)-1].ID
+	}
+	return page, err
+}
+
+// parseSearch reads the query of a page of runs.
+func parseSearch(r *http.Request, p bellhop.Person) (s bellhop.RunSearch, err error) {
+	if s.RunFilter, err = parseFilter(r, p); err != nil {
+		return s, err
+	}
+	q := r.URL.Query()
+	for _, v := range q["verdict"] {
+		verdict, err := bellhop.ParseVerdict(v)
+		if err != nil {
+			return s, err
+		}
+		s.Verdicts = append(s.Verdicts, verdict)
+	}
+	s.Source, s.Arg = q.Get("source"), bellhop.ParseArgPrefix(q.Get("arg"))
+	return s, nil
 }
 
 // maxPage is how many runs a page holds at most.

@@ -31,7 +31,7 @@ func TestAShortOutageIsWeathered(t *testing.T) {
 			return err
 		},
 		"status": func(c *api.Client) error { _, err := c.Status(t.Context()); return err },
-		"runs":   func(c *api.Client) error { _, err := c.Runs(t.Context(), bellhop.RunFilter{}, false); return err },
+		"runs":   func(c *api.Client) error { _, err := c.Runs(t.Context(), bellhop.RunSearch{}, false); return err },
 		"why":    func(c *api.Client) error { _, err := c.Why(t.Context(), 1); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
