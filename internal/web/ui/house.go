@@ -24,6 +24,7 @@ type House interface {
 	Tells
 	Hooks
 	Trail
+	Holdings
 	Who(p bellhop.Person) bellhop.Principal
 	// Manages reports whether the pages for admins are for somebody. That is
 	// recorded nowhere: each of them asks for itself.
