@@ -23,8 +23,18 @@ type House interface {
 	Looks
 	Tells
 	Hooks
+	Manages
+	Knows
+}
+
+// Manages is what admins look after.
+type Manages interface {
 	Trail
 	Holdings
+}
+
+// Knows is what every page has.
+type Knows interface {
 	Who(p bellhop.Person) bellhop.Principal
 	// Manages reports whether the pages for admins are for somebody. That is
 	// recorded nowhere: each of them asks for itself.
