@@ -23,11 +23,17 @@ type House interface {
 	Looks
 	Tells
 	Hooks
-	Trail
+	Manages
 	Knows
 }
 
-// Knows is who somebody is, and what the server is.
+// Manages is what admins look after.
+type Manages interface {
+	Trail
+	Holdings
+}
+
+// Knows is what every page has.
 type Knows interface {
 	Who(p bellhop.Person) bellhop.Principal
 	// Manages reports whether the pages for admins are for somebody. That is
