@@ -67,6 +67,8 @@ func New(o Options) (*Handler, error) {
 	h.schedulesRoutes()
 	h.hooksRoutes()
 	h.auditRoutes()
+	h.tryRoutes()
+	h.peopleRoutes()
 	return h, nil
 }
 
