@@ -21,7 +21,7 @@ services:
       - {command: "hello [x]", job: hello, delay: 20s}
       - {command: "lock", job: lock}
     webhooks:
-      - {name: push, bearer: abc-token-of-the-hook, job: hello, args: {x: "{event.x}"}}
+      - {name: push, bearer: {secret: abc-token-of-the-hook-0123456789}, job: hello, args: {x: "{event.x}"}}
   deploys:
     allow: [{group: ops}, {person: root}]
     jobs:
