@@ -1,6 +1,9 @@
 package bellhop
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Principal is who asks, as the gate knows them: made anew for each decision
 // from what a source says of a Person and from the active configuration.
@@ -63,6 +66,28 @@ type Decision struct {
 	Pos  Position // where that stands; zero = nowhere in a file
 	// Reason says, of a refusal, what is missing and who could help.
 	Reason string
+}
+
+// Foretold is what would become of something if somebody asked for it now.
+type Foretold struct {
+	Who      Principal
+	Known    string // how the gate knows them, for people
+	Decision Decision
+	Placed   string    // the rule that decides, and where it stands
+	Approval string    // by whom it would have to be approved; "" = by nobody
+	Start    time.Time // at the earliest; zero = it makes no run, or would be refused
+	Hold     *Hold     // what would keep it from starting; nil = nothing is known to
+}
+
+// Right is whether somebody may have a job done.
+type Right struct {
+	Service, Job string // Job "": the service as a whole, which is closed
+	Decision     Decision
+	Placed       string // the rule that decides, and where it stands
+	// Some: it depends on the arguments. Allowed then says that there are some
+	// with which they may.
+	Some     bool
+	Approval string // by whom runs are approved, and which; "" = by nobody
 }
 
 // Directory tells who belongs to the groups that chats keep, which rules name

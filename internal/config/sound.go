@@ -64,7 +64,7 @@ func (b *builder) sound(cat *bellhop.Catalog) *bellhop.Catalog {
 		}
 		return false
 	}
-	part := &bellhop.Catalog{Bot: cat.Bot}
+	part := &bellhop.Catalog{Bot: cat.Bot, Page: cat.Page}
 	for i, s := range cat.Services {
 		where := b.spans[i]
 		whole := s

@@ -11,8 +11,7 @@ import (
 // Explain says whether an invocation would be allowed and which rule says so,
 // without doing anything. Asking about somebody else is for admins.
 func (e *Engine) Explain(ctx context.Context, p bellhop.Person, as string, inv bellhop.Invocation) (string, error) {
-	asker := e.Identify(p)
-	who := asker
+	who := e.Identify(p)
 	if as != "" {
 		if err := e.MayManage(ctx, p, string(bellhop.ActionWhy)); err != nil {
 			return "", err
@@ -136,8 +135,13 @@ func (e *Engine) MaySay(ctx context.Context, p bellhop.Person, o bellhop.Origin,
 	}
 	inv := bellhop.Invocation{Action: en.Action, Service: service, Job: en.Job, Entry: entry, Args: en.Args, Origin: o}
 	a := &ask{Invocation: &inv, who: e.Identify(p)}
+	_, err := e.allow(ctx, a, e.maybeOf(a))
+	return err
+}
+
+// maybeOf is the request of an invocation of which not all arguments are known.
+func (e *Engine) maybeOf(a *ask) request {
 	r := e.requestOf(a)
 	r.maybe = true
-	_, err := e.allow(ctx, a, r)
-	return err
+	return r
 }

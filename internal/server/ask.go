@@ -8,6 +8,7 @@ import (
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
 	"github.com/bellhop-io/bellhop/internal/router"
+	"github.com/bellhop-io/bellhop/internal/web/ui"
 )
 
 // hear is the way of every event of a person: an answer to an open question,
@@ -151,6 +152,58 @@ func (s *Server) explain(ctx context.Context, p bellhop.Person, why bellhop.Invo
 	}
 	said, err := s.engine.Explain(ctx, p, why.As, inv)
 	return bellhop.Answer{Action: bellhop.ActionWhy, Text: said}, err
+}
+
+// try says what would become of a line, and changes nothing.
+func (s *Server) try(ctx context.Context, p bellhop.Person, as, text string) (ui.Trial, error) {
+	if len(text) > chat.MaxLine {
+		return ui.Trial{}, bellhop.Errorf(bellhop.Invalid, "the line is longer than %s bytes", chat.Count(chat.MaxLine))
+	}
+	of, err := s.engine.About(ctx, p, as)
+	if err != nil {
+		return ui.Trial{}, err
+	}
+	s.swap.RLock()
+	defer s.swap.RUnlock()
+	if rest, ok := router.Addressed(s.config.Load().Catalog.Bot, text); ok {
+		text = rest
+	}
+	inv, err := s.table.Load().ResolveFor(text, s.may(ctx, of))
+	t := ui.Trial{Action: inv.Action, Service: inv.Service, Job: inv.Job, Args: inv.Args.Masked(s.seals.hidden.Text), Confirm: inv.Confirm}
+	if err == nil {
+		if half, err := s.table.Load().Halve(inv); err == nil {
+			t.Command = half.Shown
+		}
+		var f bellhop.Foretold
+		if f, err = s.engine.Foretell(ctx, p, as, inv); err == nil {
+			t.Foretold = &f
+		}
+	} else if f, ok := errors.AsType[*router.Fault](err); ok {
+		return s.tryPart(ctx, p, as, ui.Trial{Service: f.Service, Fault: err.Error()}, f.Entry)
+	} else if in, ok := errors.AsType[*router.Incomplete](err); ok {
+		return s.tryPart(ctx, p, as, ui.Trial{Service: in.Service, Command: in.Shown, Args: in.Args.Masked(s.seals.hidden.Text), Missing: in.Missing}, in.Entry)
+	}
+	if code := bellhop.CodeOf(err); code == bellhop.Internal || code == bellhop.Unavailable {
+		return t, err
+	}
+	if err != nil {
+		t.Fault = s.seals.hidden.Text(err.Error())
+	}
+	return t, nil
+}
+
+// tryPart is try for a line that means a command and lacks something. What
+// tells of the command is for those alone who may use it.
+func (s *Server) tryPart(ctx context.Context, p bellhop.Person, as string, t ui.Trial, entry string) (ui.Trial, error) {
+	f, err := s.engine.ForetellSay(ctx, p, as, t.Service, entry)
+	if err != nil {
+		return ui.Trial{}, err
+	}
+	if !f.Decision.Allowed {
+		return ui.Trial{Service: t.Service, Foretold: &f}, nil
+	}
+	t.Action, t.Fault, t.Foretold = bellhop.ActionRun, s.seals.hidden.Text(t.Fault), &f
+	return t, nil
 }
 
 // may says what help and completion show a person.

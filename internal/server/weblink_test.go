@@ -89,7 +89,7 @@ services:
 		t.Errorf("help: %q, %v", a.Text, err)
 	}
 	stands := token(t, s, bellhop.Token{Name: "stands", As: "alice"})
-	for tok, want := range map[string]int{stands: 200, token(t, s, bellhop.Token{Name: "own"}): 403, token(t, s, bellhop.Token{Name: "narrow", As: "alice", Allow: []string{"x"}}): 403} {
+	for tok, want := range map[string]int{stands: 200, token(t, s, bellhop.Token{Name: "own"}): 403, token(t, s, bellhop.Token{Name: "narrow", As: "alice", Allow: []string{"example"}}): 403} {
 		status, body := network(t, "POST", "http://"+addr+"/v1/runs", tok, `{"text": "web"}`)
 		if found := linkIn.FindString(strings.Trim(body, "{}")); status != want || (found != "") != (want == 200) {
 			t.Errorf("a token: %d %s", status, body)

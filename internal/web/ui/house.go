@@ -24,6 +24,7 @@ type House interface {
 	Tells
 	Hooks
 	Manages
+	Folk
 	Knows
 }
 

@@ -51,12 +51,14 @@ var links = [][]link{
 		{path: "/ask", name: "Ask", icon: "chat"},
 		{path: "/runs", name: "Runs", icon: "list"},
 		{path: "/services", name: "Services", icon: "box"},
+		{path: "/try", name: "Try", icon: "flask"},
 	},
 	{
 		{path: "/schedules", name: "Schedules", icon: "clock"},
 		{path: "/hooks", name: "Webhooks", icon: "hook"},
 	},
 	{
+		{path: "/people", name: "People", icon: "people", admin: true},
 		{path: "/audit", name: "Audit", icon: "scroll", admin: true},
 		{path: "/secrets", name: "Secrets", icon: "key", admin: true},
 		{path: "/settings", name: "Settings", icon: "gear", admin: true},

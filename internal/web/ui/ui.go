@@ -69,6 +69,8 @@ func New(o Options) (*Handler, error) {
 	h.auditRoutes()
 	h.secretsRoutes()
 	h.settingsRoutes()
+	h.tryRoutes()
+	h.peopleRoutes()
 	return h, nil
 }
 
@@ -223,7 +225,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, p Page, err error
 	}
 	problem := web.ProblemOf(err)
 	if problem.Status >= http.StatusInternalServerError {
-		h.opt.Log.Warn("a page failed", "path", r.URL.Path, "code", problem.Code, "error", err)
+		h.opt.Log.Warn("a page failed", "path", pathOf(r), "code", problem.Code, "error", err)
 	}
 	if part(r) {
 		w.Header().Set("HX-Retarget", "#flash")
@@ -235,8 +237,17 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, p Page, err error
 	}
 	p.Title = problem.Title
 	if e := p.show(w, r, problem.Status, failed(problem)); e != nil && !errors.Is(e, context.Canceled) {
-		h.opt.Log.Debug("a page was not read to its end", "path", r.URL.Path, "error", e)
+		h.opt.Log.Debug("a page was not read to its end", "path", pathOf(r), "error", e)
 	}
+}
+
+// pathOf is what the log is told of a request: of a login link, nothing that
+// opens it.
+func pathOf(r *http.Request) string {
+	if r.PathValue("code") != "" {
+		return "/login/***"
+	}
+	return r.URL.Path
 }
 
 // blank is the page of nobody.
