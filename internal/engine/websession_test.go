@@ -205,6 +205,8 @@ func TestALoginLinkIsToldOnceForAnEvent(t *testing.T) {
 func TestWhoMayNotLogIn(t *testing.T) {
 	a := newApprovals(t, nil)
 	a.activate(func(cat *bellhop.Catalog) {
+		cat.Sources = []string{"desk"}
+		cat.Access.People[0].Identities = append(cat.Access.People[0].Identities, "desk:ada")
 		cat.Services[0].Schedules = []bellhop.Schedule{{Service: "site", Name: "night", Job: "deploy"}}
 	})
 	_, bot := a.token(bellhop.Token{Name: "bot"})
@@ -212,7 +214,7 @@ func TestWhoMayNotLogIn(t *testing.T) {
 	_, stands := a.token(bellhop.Token{Name: "stands", As: "ada"})
 	outside := opsAda
 	outside.Outside = true
-	for _, p := range []bellhop.Person{guest, bot, scoped, outside, {Identity: "schedule:site/night"}, {Identity: "local:someone"}} {
+	for _, p := range []bellhop.Person{guest, bot, scoped, outside, {Identity: "schedule:site/night"}, {Identity: "local:someone"}, {Identity: "desk:ada"}, {Identity: "source:site/alarm"}} {
 		if _, _, err := a.LoginLink(t.Context(), p, bellhop.Origin{}, ""); bellhop.CodeOf(err) != bellhop.NotAllowed {
 			t.Errorf("%+v: %v", p, err)
 		}
