@@ -113,7 +113,8 @@ type decoder struct {
 	// aliases is how deep in aliases the walk is: what is found there was
 	// mostly told where the anchor stands.
 	aliases int
-	secrets []SecretUse // that values stand for
+	secrets []SecretUse                 // that values stand for
+	look    func(n *yaml.Node, f field) // unless nil, is shown every scalar
 }
 
 // aliasBudget is how many nodes aliases may add to a file's own.

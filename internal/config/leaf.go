@@ -253,6 +253,9 @@ func (d *decoder) scalar(n *yaml.Node, f field) (string, bool) {
 	case n.Kind != yaml.ScalarNode:
 		d.fault(n, "%s", d.notScalar(n, f))
 		return "", false
+	case d.look != nil:
+		d.look(n, f)
+		return n.Value, true
 	case !d.checkTag(n):
 		return "", false
 	case n.Tag == "!!null" && (n.Value == "" || f.mode != modeCode):

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
@@ -139,10 +140,21 @@ func (s *Server) ReloadFor(ctx context.Context, p bellhop.Person) (api.Reloaded,
 
 // activate makes a configuration the one that asks are judged by.
 func (s *Server) activate(ctx context.Context, next *Loaded, p bellhop.Person) error {
-	return s.activateBy(next, func() error { return s.engine.ActivateFor(ctx, next.Catalog, p) })
+	by := ""
+	if p.Identity != "" {
+		by = s.engine.Identify(p).Principal()
+	}
+	return s.activateBy(next, by, func() error { return s.engine.ActivateFor(ctx, next.Catalog, p) })
 }
 
-func (s *Server) activateBy(next *Loaded, do func() error) error {
+// activation is when a configuration became the active one here, and who wanted
+// it; by "" is nobody: a start, a signal, or another server.
+type activation struct {
+	at time.Time
+	by string
+}
+
+func (s *Server) activateBy(next *Loaded, by string, do func() error) error {
 	s.swap.Lock()
 	defer s.swap.Unlock()
 	if err := do(); err != nil {
@@ -150,6 +162,7 @@ func (s *Server) activateBy(next *Loaded, do func() error) error {
 	}
 	s.config.Store(next)
 	s.table.Store(next.table)
+	s.activated.Store(&activation{s.clock.Now(), by})
 	return nil
 }
 

@@ -80,5 +80,5 @@ services:
 	for who, v := range map[string]*visitor{"alice": a, "bob": b} { // what is for admins is not offered
 		hides(t, "the page of "+who, v.sees(path, `href="/hooks"`), `href="/audit"`, `href="/secrets"`, `href="/settings"`)
 	}
-	r.sees(path, `href="/audit"`)
+	r.sees(path, `href="/audit"`, `href="/secrets"`, `href="/settings"`)
 }

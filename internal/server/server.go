@@ -53,6 +53,7 @@ type Server struct {
 	log   *slog.Logger
 
 	config    atomic.Pointer[Loaded]
+	activated atomic.Pointer[activation] // of config
 	table     atomic.Pointer[router.Router]
 	reloads   sync.Mutex   // one at a time
 	swap      sync.RWMutex // held while an ask is judged, so that all of it is by one configuration
@@ -151,6 +152,7 @@ func (s *Server) Start(ctx context.Context) (lines []Line, err error) {
 	if err := s.engine.Activate(ctx, cfg.Catalog); err != nil {
 		return nil, err
 	}
+	s.activated.Store(&activation{at: s.clock.Now()})
 	if err := s.engine.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -248,7 +248,7 @@ func (s *Server) takeOver(ctx context.Context) error {
 	if len(faults) > 0 {
 		return bellhop.Errorf(bellhop.Invalid, "the files have faults:\n%s", faultLines(faults))
 	}
-	if err := s.activateBy(f.next, func() error { return s.engine.Adopt(ctx, f.next.Catalog) }); err != nil {
+	if err := s.activateBy(f.next, "", func() error { return s.engine.Adopt(ctx, f.next.Catalog) }); err != nil {
 		return err
 	}
 	s.followBrokers(ctx)

@@ -23,8 +23,14 @@ type House interface {
 	Looks
 	Tells
 	Hooks
-	Trail
+	Manages
 	Knows
+}
+
+// Manages is what admins look after.
+type Manages interface {
+	Trail
+	Holdings
 }
 
 // Knows is who somebody is, and what the server is.

@@ -58,6 +58,8 @@ var links = [][]link{
 	},
 	{
 		{path: "/audit", name: "Audit", icon: "scroll", admin: true},
+		{path: "/secrets", name: "Secrets", icon: "key", admin: true},
+		{path: "/settings", name: "Settings", icon: "gear", admin: true},
 	},
 }
 

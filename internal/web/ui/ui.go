@@ -67,6 +67,8 @@ func New(o Options) (*Handler, error) {
 	h.schedulesRoutes()
 	h.hooksRoutes()
 	h.auditRoutes()
+	h.secretsRoutes()
+	h.settingsRoutes()
 	return h, nil
 }
 
