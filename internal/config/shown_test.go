@@ -13,7 +13,10 @@ import (
 // TestShownHidesSecrets has secrets stand in a file in every way that YAML
 // knows, and lets nobody see one. What is no secret stays as it is written.
 func TestShownHidesSecrets(t *testing.T) {
-	const secret = "hunter2-is-secret"
+	const (
+		secret = "hunter2-is-secret"
+		aside  = "correct-horse-battery" // stands where no value is
+	)
 	for name, c := range map[string]struct {
 		text string
 		keep []string
@@ -35,7 +38,7 @@ func TestShownHidesSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := `
-# An old token: ` + secret + `
+# An old token: ` + aside + `
 store: sqlite:bellhop.db
 web: {listen: "127.0.0.1:8080"}
 services:
@@ -44,7 +47,7 @@ services:
     jobs:
       build:
         run: |
-          curl --oauth token=` + secret + ` https://u:` + secret + `@example.org/ # and on
+          curl --oauth token=` + aside + ` https://u:` + aside + `@example.org/ # and on
           echo {x}
         params: {x: {default: none}}
     webhooks:
@@ -52,7 +55,7 @@ services:
         job: build
         ` + c.text + "\n"
 			got := shownOf(t, text)
-			for _, part := range []string{secret, "hunter2", "more-of-it"} {
+			for _, part := range []string{secret, "hunter2", "more-of-it", aside} {
 				if strings.Contains(got, part) {
 					t.Errorf("it shows %q:\n%s", part, got)
 				}

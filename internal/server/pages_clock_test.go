@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/bellhop-io/bellhop"
@@ -63,12 +64,12 @@ services:
 	}
 	page := a.sees(path, "&lt;b onload=x&gt;", "for alice", "Take back")
 	hides(t, "the page", page, "<b onload")
-	id := regexp.MustCompile(`/schedules/later/([a-z0-9]+)/take-back`).FindStringSubmatch(page)
+	id := regexp.MustCompile(`/later/([a-z0-9]+)/take-back`).FindStringSubmatch(page)
 	if id == nil {
 		t.Fatal("nothing can be taken back:", page)
 	}
 	hides(t, "bob's page", b.sees(path), "onload", id[1])
-	back := "/schedules/later/" + id[1] + "/take-back"
+	back := "/later/" + id[1] + "/take-back"
 	b.refused(http.MethodPost, back, nil, http.StatusForbidden)
 	visit(t, s, bellhop.Person{}).refused(http.MethodPost, back, nil, http.StatusUnauthorized)
 	r := visit(t, s, root)
@@ -81,4 +82,25 @@ services:
 		hides(t, "the page of "+who, v.sees(path, `href="/hooks"`), `href="/audit"`, `href="/secrets"`, `href="/settings"`)
 	}
 	r.sees(path, `href="/audit"`, `href="/secrets"`, `href="/settings"`)
+
+	const morning = "/schedules/deploys/morning"
+	for _, what := range []string{"/pause", "/resume", "/run"} {
+		b.refused(http.MethodPost, morning+what, nil, http.StatusNotFound) // nor is there one for him
+		visit(t, s, bellhop.Person{}).refused(http.MethodPost, morning+what, nil, http.StatusUnauthorized)
+		a.refused(http.MethodPost, morning+what, url.Values{"csrf": {b.csrf}}, http.StatusForbidden)
+	}
+	a.refused(http.MethodPost, "/schedules/deploys/nothing/run", nil, http.StatusNotFound)
+	a.refused(http.MethodPost, morning+"/sing", nil, http.StatusNotFound)
+	hides(t, "before", a.sees(path, morning+"/pause", morning+"/run"), morning+"/resume", "by alice")
+	a.refused(http.MethodPost, morning+"/pause", nil, http.StatusSeeOther)
+	hides(t, "paused", a.sees(path, morning+"/resume", "by alice"), morning+"/pause")
+	a.refused(http.MethodPost, morning+"/resume", nil, http.StatusSeeOther)
+	hides(t, "resumed", a.sees(path, morning+"/pause"), morning+"/resume")
+	hides(t, "runs so far", a.sees("/runs"), `id="run-`)
+	for range 2 { // the same form twice is once
+		a.refused(http.MethodPost, morning+"/run", url.Values{"key": {"one-form"}}, http.StatusSeeOther)
+	}
+	if page := a.sees("/runs", `id="run-`); strings.Count(page, `id="run-`) != 1 {
+		t.Errorf("asked for once, it has other than one run: %s", page)
+	}
 }

@@ -3,13 +3,37 @@ package ui
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/bellhop-io/bellhop"
 )
 
 func (h *Handler) schedulesRoutes() {
 	h.get("/schedules", h.schedules)
-	h.post("/schedules/later/{id}/take-back", h.takeBack)
+	h.post("/schedules/{service}/{name}/{what}", h.actSchedule)
+	h.post("/later/{id}/take-back", h.takeBack)
+}
+
+// scheduleChanges are what a page may do to a schedule.
+var scheduleChanges = map[string]bellhop.Action{
+	"pause": bellhop.ActionPauseSchedule, "resume": bellhop.ActionResumeSchedule, "run": bellhop.ActionRunSchedule,
+}
+
+// actSchedule changes a schedule, or asks now for what it asks for.
+func (h *Handler) actSchedule(v *view) error {
+	action, ok := scheduleChanges[v.r.PathValue("what")]
+	if !ok {
+		return bellhop.Errorf(bellhop.NotFound, "a schedule can't be made to %.40q", v.r.PathValue("what"))
+	}
+	a, err := v.do(v.key(), bellhop.Invocation{Action: action, Schedule: strings.ToLower(v.r.PathValue("service") + "/" + v.r.PathValue("name"))})
+	if err != nil {
+		return err
+	}
+	to := "/schedules"
+	if a.Accepted != nil {
+		to = "/runs/" + a.Accepted.Run.String()
+	}
+	return v.did(v.page.style().AnswerText(a), to)
 }
 
 // schedulesData is what happens by the clock.

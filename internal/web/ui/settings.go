@@ -57,7 +57,7 @@ type Fact struct{ Name, Value string }
 func (h *Handler) settingsRoutes() {
 	h.get("/settings", h.settings)
 	h.get("/settings/yaml/{service}", h.versions)
-	h.post("/settings/sessions/{id}/end", h.endSession)
+	h.post("/settings/sessions/{id}/end", h.endFromSettings)
 	h.post("/settings/tokens/{name}/remove", h.removeToken)
 }
 
@@ -85,16 +85,11 @@ func (h *Handler) settings(v *view) error {
 	return v.show("Settings", settingsPage(v.page, d))
 }
 
-// endSession ends somebody's session, or the one that this is.
-func (h *Handler) endSession(v *view) error {
-	id := v.r.PathValue("id")
-	if err := h.house.EndSession(v.ctx(), v.person, id); err != nil {
+// endFromSettings ends somebody's session, or the one that this is: the next page asks
+// to log in.
+func (h *Handler) endFromSettings(v *view) error {
+	if err := h.house.EndSession(v.ctx(), v.person, v.r.PathValue("id")); err != nil {
 		return err
-	}
-	if id == v.s.ID {
-		h.setCookie(v.w, v.r, "")
-		http.Redirect(v.w, v.r, "/login", http.StatusSeeOther)
-		return nil
 	}
 	http.Redirect(v.w, v.r, "/settings#sessions", http.StatusSeeOther)
 	return nil
