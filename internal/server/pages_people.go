@@ -41,6 +41,3 @@ func (p pages) Access(ctx context.Context, who bellhop.Person) (bellhop.Access, 
 	return p.s.engine.AccessFor(ctx, who)
 }
 
-func (p pages) Sessions(ctx context.Context, who bellhop.Person) ([]bellhop.Session, error) {
-	return p.s.engine.Sessions(ctx, who)
-}
