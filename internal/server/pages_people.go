@@ -40,4 +40,3 @@ func (p pages) Rights(ctx context.Context, who bellhop.Person, as string) (ui.Ri
 func (p pages) Access(ctx context.Context, who bellhop.Person) (bellhop.Access, []bellhop.Service, error) {
 	return p.s.engine.AccessFor(ctx, who)
 }
-
