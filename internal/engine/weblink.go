@@ -178,7 +178,7 @@ func (e *Engine) judgeLogin(ctx context.Context, who bellhop.Principal) bellhop.
 	no := func(rule, reason string) bellhop.Decision { return bellhop.Decision{Rule: rule, Reason: reason} }
 	cat := e.active.Load()
 	switch who.Source() {
-	case bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker:
+	case bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker, bellhop.SourceOutside:
 		return no("the web page is for people", "the web page is for people, not for "+who.Principal())
 	case bellhop.SourceAPI:
 		if who.As == "" || who.Scope != "" {
@@ -186,6 +186,8 @@ func (e *Engine) judgeLogin(ctx context.Context, who bellhop.Principal) bellhop.
 		}
 	}
 	switch {
+	case cat.Outside(who.Source()): // whose token is for events and reports, and would be good for sessions of all its people
+		return no("no login by way of an outside source", "nobody logs in to the web page by way of "+who.Source()+"; ask in another chat, or with: bellhop login")
 	case who.Outside:
 		return no("the web page is not for people from outside", "the web page is not for "+who.Principal()+", who is known to be from outside")
 	case cat.Access.Peopled && !who.Internal && !e.admin(ctx, who).Allowed:
