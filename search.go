@@ -87,10 +87,11 @@ type RunPage struct {
 }
 
 // Source is where its first ask came from: a chat, ssh, console, ask, web, api,
-// or what asked by itself, schedule, webhook, broker, whomever that reports to.
+// or what asked by itself, schedule, webhook, broker, source (data of one),
+// whomever that reports to.
 func (r *Run) Source() string {
 	switch source, _, _ := strings.Cut(r.AskedBy, ":"); source {
-	case SourceSchedule, SourceWebhook, SourceBroker:
+	case SourceSchedule, SourceWebhook, SourceBroker, SourceOutside:
 		return source
 	}
 	return r.Origin.Source

@@ -141,7 +141,7 @@ func logLevel(name string) slog.Level {
 
 // takenSources begin identities and principals of Bellhop's own.
 func takenSources() []string {
-	return []string{"api", "broker", "collector", "console", "local", "node", "schedule", "source", "webhook"}
+	return []string{"api", "broker", "collector", "console", "local", "node", "schedule", "source", "web", "webhook"}
 }
 
 func (b *builder) chats(raw dict[chatRaw]) []Chat {

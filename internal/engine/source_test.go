@@ -131,3 +131,14 @@ func TestFeedOfSource(t *testing.T) {
 		t.Errorf("of an entry that is gone: %v", err)
 	}
 }
+
+// Who has a source's token could else have sessions of all its people.
+func TestNobodyLogsInByWayOfASource(t *testing.T) {
+	a := sourced(t)
+	for identity, code := range map[string]bellhop.Code{"irc:ada": bellhop.NotAllowed, "source:site/seen": bellhop.NotAllowed, opsAda.Identity: ""} {
+		p := bellhop.Person{Identity: identity}
+		if _, _, err := a.LoginLink(t.Context(), p, bellhop.Origin{Source: p.Source()}, "k/"+identity); bellhop.CodeOf(err) != code {
+			t.Errorf("%s: %v", identity, err)
+		}
+	}
+}

@@ -186,8 +186,8 @@ func (e *Engine) judgeLogin(ctx context.Context, who bellhop.Principal) bellhop.
 		}
 	}
 	switch {
-	case cat.Outside(who.Source()):
-		return no("the web page is not for outside sources", "a login link would go through the program behind "+who.Source()+", which could use it: ask in a chat, or with: bellhop login")
+	case cat.Outside(who.Source()): // whose token is for events and reports, and would be good for sessions of all its people
+		return no("no login by way of an outside source", "nobody logs in to the web page by way of "+who.Source()+"; ask in another chat, or with: bellhop login")
 	case who.Outside:
 		return no("the web page is not for people from outside", "the web page is not for "+who.Principal()+", who is known to be from outside")
 	case cat.Access.Peopled && !who.Internal && !e.admin(ctx, who).Allowed:

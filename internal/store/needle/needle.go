@@ -15,7 +15,7 @@ import (
 // source: its name behind its length, or how the principal's identity begins.
 func OfSource(source string) []byte {
 	switch source {
-	case bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker:
+	case bellhop.SourceSchedule, bellhop.SourceWebhook, bellhop.SourceBroker, bellhop.SourceOutside:
 		return []byte(source + ":")
 	}
 	return append(binary.AppendUvarint(nil, uint64(len(source))), source...)

@@ -131,8 +131,9 @@ func searchTests() map[string]func(*fixture) {
 			f.submit(from("slack:T1/U1", "web"))
 			f.submit(merge("m"), from("ssh:a", "ssh"))
 			f.submit(merge("m"), from("slack:T1/U1", "slack")) // joins
+			f.submit(from("source:example/seen", "irc"))
 			type ids = []bellhop.RunID
-			for source, want := range map[string]ids{"slack": {1}, "schedule": {2}, "webhook": {3}, "web": {4}, "ssh": {5}, "broker": {}, "sla": {}, "lack": {}} {
+			for source, want := range map[string]ids{"slack": {1}, "schedule": {2}, "webhook": {3}, "web": {4}, "ssh": {5}, "source": {6}, "irc": {}, "broker": {}, "sla": {}, "lack": {}} {
 				f.same(source, f.searched(bellhop.RunSearch{Source: source}), want)
 			}
 		},
