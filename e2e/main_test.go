@@ -79,10 +79,12 @@ func provide(path string) error {
 	return build(path)
 }
 
-// build builds the binary. Its own version is no matter here.
+// build builds the binary: without C as it is given out, unless flags need it
+// (-race does). Its own version is no matter here.
 func build(path string, flags ...string) error {
 	args := append([]string{"build", "-buildvcs=false", "-o", path}, flags...)
 	cmd := exec.Command("go", append(args, "../cmd/bellhop")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if len(flags) > 0 {
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	}

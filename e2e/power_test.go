@@ -47,6 +47,7 @@ services:
 // BELLHOP_POWER is how often the power is lost at most (200), BELLHOP_SEED the
 // seed of what is torn.
 func TestPowerLoss(t *testing.T) {
+	t.Parallel()
 	need(t, "strace", "apt-get install strace")
 	cuts := number(t, "BELLHOP_POWER", 200)
 	seed := number(t, "BELLHOP_SEED", 1)

@@ -209,3 +209,40 @@ func TestARunIsClaimedWhenItsTimeHasCome(t *testing.T) {
 		}
 	})
 }
+
+// looked notes when somebody looks for work.
+type looked struct {
+	*dispatcher
+	at *[]time.Time
+}
+
+func (d looked) Claim(ctx context.Context, runner string, n int) ([]bellhop.Claim, time.Time, error) {
+	*d.at = append(*d.at, time.Now())
+	return d.dispatcher.Claim(ctx, runner, n)
+}
+
+// TestLooksForWorkAreSpread: nobody tells the runner of anything, and it looks
+// a little sooner than every second, each time by another bit.
+func TestLooksForWorkAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Time
+		jitter := []float64{0, 0.5, 0.8}
+		r := runner.New(runner.Options{Name: "test", Dispatcher: looked{newDispatcher(), &at}, Bus: &bus.Local{}, Jitter: func() float64 {
+			one := jitter[0]
+			jitter = append(jitter[1:], one)
+			return one
+		}})
+		if err := r.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		stopNow(r)
+		var waits []time.Duration
+		for i := 1; i < len(at); i++ {
+			waits = append(waits, at[i].Sub(at[i-1]))
+		}
+		if want := []time.Duration{time.Second, 875 * time.Millisecond, 800 * time.Millisecond}; !slices.Equal(waits, want) {
+			t.Errorf("it waited %v between looks, want %v", waits, want)
+		}
+	})
+}

@@ -6,6 +6,7 @@ package runner
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -13,8 +14,13 @@ import (
 	"github.com/bellhop-io/bellhop"
 )
 
-// poll is how often a runner looks for work without having been told.
-const poll = time.Second
+// poll is how often a runner looks for work without having been told, at
+// least; at most pollSpread sooner, so that servers that were told of something
+// at the same time do not go on looking at the same time.
+const (
+	poll       = time.Second
+	pollSpread = poll / 4
+)
 
 // Guard ends attempts that this process can't end any more: the watchdog.
 type Guard interface {
@@ -41,6 +47,9 @@ type Options struct {
 	Log        *slog.Logger  // nil = discarded
 	Slots      int           // runs at a time; 0 = 16
 	Guard      Guard         // nil = none
+	// Jitter returns a number in [0, 1) by which looks for work are spread; nil =
+	// random.
+	Jitter func() float64
 	// Hidden returns values that are masked in what comes of every attempt,
 	// besides the secrets of its own job; nil = none.
 	Hidden func() []string
@@ -84,6 +93,9 @@ func New(o Options) *Runner {
 	}
 	if o.Slots == 0 {
 		o.Slots = 16
+	}
+	if o.Jitter == nil {
+		o.Jitter = rand.Float64
 	}
 	return &Runner{
 		Options: o, wake: make(chan struct{}, 1), hear: make(chan struct{}, 1), leave: make(chan struct{}),
@@ -200,7 +212,7 @@ func (r *Runner) claimLoop(ctx context.Context) {
 	defer end()
 	for {
 		next := r.claim(ctx)
-		wait := poll
+		wait := poll - time.Duration(r.Jitter()*float64(pollSpread))
 		if !next.IsZero() {
 			wait = min(wait, max(0, next.Sub(r.Clock.Now())))
 		}

@@ -98,7 +98,7 @@ func TestAnEmptyQueueIsNotLookedAtForEachEnd(t *testing.T) {
 			return bellhop.Outcome{End: bellhop.EndSucceeded}
 		}, 8)
 		defer stopNow(r)
-		time.Sleep(900 * time.Millisecond) // before it looks without a reason
+		time.Sleep(700 * time.Millisecond) // before it looks without a reason
 		if n := d.looks.Load(); n != 1 {
 			t.Errorf("the queue was looked at %d times, though the first look found all there was", n)
 		}
