@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"time"
 
@@ -32,8 +31,7 @@ func (p pages) Tally(ctx context.Context, who bellhop.Person, since time.Time, b
 	return p.s.engine.Tally(ctx, who, since, bucket, service, job)
 }
 
-// History, Failed, Votable, LastLines and Health are what becomes of runs
-// (ui.Tells).
+// History, Failed, Votable and LastLines are what becomes of runs (ui.Tells).
 func (p pages) History(ctx context.Context, who bellhop.Person, id bellhop.RunID) (*bellhop.History, error) {
 	return p.s.engine.History(ctx, who, id)
 }
@@ -48,22 +46,6 @@ func (p pages) Votable(ctx context.Context, who bellhop.Person) ([]bellhop.Run, 
 
 func (p pages) LastLines(ctx context.Context, who bellhop.Person, ids []bellhop.RunID) (map[bellhop.RunID]string, error) {
 	return p.s.engine.LastLines(ctx, who, ids)
-}
-
-func (p pages) Health(ctx context.Context, who bellhop.Person) []ui.Health {
-	if !p.s.engine.Identify(who).Internal {
-		return nil
-	}
-	var all []ui.Health
-	for _, c := range p.s.checks(ctx) {
-		h := ui.Health{Name: c.Name}
-		if c.Err != nil {
-			h.Fault = c.Err.Error()
-		}
-		all = append(all, h)
-	}
-	slots := p.s.config.Load().Runner.Slots
-	return append(all, ui.Health{Name: "runner", Note: fmt.Sprintf("%d of %d places taken", len(p.s.runner.Working()), slots)})
 }
 
 // LookLink, OpenSession, SessionPerson, RotateSession and EndSession are how

@@ -59,6 +59,9 @@ type Looks interface {
 	// Search lists a page of runs.
 	Search(ctx context.Context, p bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error)
 	Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error)
+	// Schedules are those that the person sees, the one whose tick comes next
+	// first.
+	Schedules(ctx context.Context, p bellhop.Person) ([]bellhop.ScheduleState, error)
 	// Tally counts runs that ended since a time, in spans of equal length:
 	// multiples of a quarter of an hour, or days. Service and job narrow it.
 	Tally(ctx context.Context, p bellhop.Person, since time.Time, bucket time.Duration, service, job string) ([]bellhop.TallyBucket, error)
@@ -77,15 +80,11 @@ type Tells interface {
 	Votable(ctx context.Context, p bellhop.Person) ([]bellhop.Run, error)
 	// LastLines returns the last line that running runs have printed.
 	LastLines(ctx context.Context, p bellhop.Person, ids []bellhop.RunID) (map[bellhop.RunID]string, error)
-	// Health tells how what Bellhop needs is; nil = it is not for this person.
-	Health(ctx context.Context, p bellhop.Person) []Health
-}
-
-// Health is how one thing is that Bellhop needs.
-type Health struct {
-	Name  string // store, a chat, a broker, runner
-	Fault string // "" = well
-	Note  string
+	// Health tells how the server and what it reaches outside are; NotAllowed: it
+	// is not for this person.
+	Health(ctx context.Context, p bellhop.Person) (bellhop.Health, error)
+	// Link is a link to the message by which a run was asked for; "" = none.
+	Link(ctx context.Context, o bellhop.Origin) string
 }
 
 // Doors is how people come in.

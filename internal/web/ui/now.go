@@ -13,7 +13,7 @@ type nowData struct {
 	Held    []bellhop.Run            // that wait for an approval
 	Mine    map[bellhop.RunID]bool   // of these, those that wait for what the viewer says
 	Last    map[bellhop.RunID]string // of those that run, the last line
-	Health  []Health
+	Health  *bellhop.Health          // nil = it is not for the viewer
 	Waiting []bellhop.Run
 	Failed  []bellhop.Run // today, newest first
 	More    bool          // more failed than are shown
@@ -72,11 +72,17 @@ func (h *Handler) now(v *view) error {
 	if d.Last, err = h.house.LastLines(v.ctx(), v.person, ids); err != nil {
 		return err
 	}
-	d.Health = h.house.Health(v.ctx(), v.person)
-	if a, err = v.do("", bellhop.Invocation{Action: bellhop.ActionSchedules}); err != nil {
+	switch health, err := h.house.Health(v.ctx(), v.person); {
+	case err == nil:
+		d.Health = &health
+	case bellhop.CodeOf(err) != bellhop.NotAllowed:
 		return err
 	}
-	d.Next = ticks(a.Schedules.States, showTicks)
+	schedules, err := h.house.Schedules(v.ctx(), v.person)
+	if err != nil {
+		return err
+	}
+	d.Next = ticks(schedules, showTicks)
 	buckets, err := h.house.Tally(v.ctx(), v.person, now.Add(-24*time.Hour+quarter), quarter, "", "")
 	if err != nil {
 		return err
@@ -104,5 +110,5 @@ func ticks(states []bellhop.ScheduleState, n int) (all []tick) {
 func (d *nowData) trouble() bool {
 	n := len(d.Day)
 	return n > 0 && slices.ContainsFunc(d.Day[max(0, n-4):], func(e ended) bool { return e.Bad > 0 }) ||
-		slices.ContainsFunc(d.Health, func(h Health) bool { return h.Fault != "" })
+		d.Health != nil && slices.ContainsFunc(d.Health.Parts, func(p bellhop.Part) bool { return !p.Up })
 }

@@ -150,7 +150,8 @@ func narrowed(q url.Values) url.Values {
 type runData struct {
 	*bellhop.History
 	Why  string
-	Mine bool // its approval waits for what the viewer says
+	Mine bool   // its approval waits for what the viewer says
+	Link string // to the message by which it was asked for; "" = none
 	Bars []attemptBar
 	Copy []copyLine
 }
@@ -183,6 +184,7 @@ func (h *Handler) run(v *view) error {
 		}
 		d.Mine = slices.ContainsFunc(votable, func(r bellhop.Run) bool { return r.ID == id })
 	}
+	d.Link = h.house.Link(v.ctx(), d.Run.Origin)
 	d.Bars = attemptBars(d.Attempts, v.page.now)
 	if d.Copy, err = h.copies(v, &d.Run); err != nil {
 		return err

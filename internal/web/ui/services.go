@@ -98,7 +98,35 @@ type jobData struct {
 	Fields  []field
 	Key     string
 	Fault   string
-	Days    []ended // the last 30
+	Days    []ended        // the last 30
+	Right   *bellhop.Right // why the viewer may have it done
+	Alone   []asksAlone    // what asks for it without anybody
+}
+
+// asksAlone is what asks for a job without anybody's asking.
+type asksAlone struct{ Kind, Name, Path, Text string }
+
+// alone are the schedules and webhooks of a job that somebody sees.
+func (h *Handler) alone(v *view, service, job string) (all []asksAlone, err error) {
+	schedules, err := h.house.Schedules(v.ctx(), v.person)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range schedules {
+		if s.Service == service && s.Job == job {
+			all = append(all, asksAlone{"schedule", s.Name, "/schedules", s.Cron})
+		}
+	}
+	hooks, err := h.house.Webhooks(v.ctx(), v.person)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range hooks {
+		if w.Service == service && w.Job == job {
+			all = append(all, asksAlone{"webhook", w.Name, "/hooks/" + w.Service + "/" + w.Name, strings.TrimSpace(string(w.Proof) + " " + w.Repo)})
+		}
+	}
+	return all, nil
 }
 
 func (h *Handler) findJob(v *view) (d jobData, err error) {
@@ -116,6 +144,18 @@ func (h *Handler) findJob(v *view) (d jobData, err error) {
 		return d, err
 	}
 	d.Days = endedIn(buckets)
+	if d.Alone, err = h.alone(v, d.Service.Name, name); err != nil {
+		return d, err
+	}
+	rights, err := h.house.Rights(v.ctx(), v.person, "")
+	if err != nil {
+		return d, err
+	}
+	for i, r := range rights.List {
+		if r.Service == d.Service.Name && r.Job == name {
+			d.Right = &rights.List[i]
+		}
+	}
 	for _, e := range d.Service.Entries {
 		if e.Job == name {
 			d.Entries = append(d.Entries, e)
