@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -47,6 +48,24 @@ func (f front) Health(ctx context.Context, p bellhop.Person) (h bellhop.Health, 
 // linkWait is how long a chat may take to say where a message is.
 const linkWait = 2 * time.Second
 
+// Links are kept for linkFor, so that a page that is looked at doesn't ask the
+// chat each time it changes; at most maxLinks of them.
+const (
+	linkFor  = 10 * time.Minute
+	maxLinks = 1000
+)
+
+// links are those that chats have told.
+type links struct {
+	mu sync.Mutex
+	by map[bellhop.Origin]toldLink
+}
+
+type toldLink struct {
+	link string
+	at   time.Time
+}
+
 // Link returns a link to the message by which a run was asked for, "" where
 // there is none, or the chat does not say. Whoever is given it may see the run.
 func (f front) Link(ctx context.Context, o bellhop.Origin) string {
@@ -54,9 +73,23 @@ func (f front) Link(ctx context.Context, o bellhop.Origin) string {
 	if own == nil {
 		return ""
 	}
+	l, now := &f.s.links, f.s.clock.Now()
+	l.mu.Lock()
+	told, known := l.by[o]
+	l.mu.Unlock()
+	if known && now.Sub(told.at).Abs() < linkFor {
+		return told.link
+	}
 	ctx, cancel := context.WithTimeout(ctx, linkWait)
 	defer cancel()
-	return own.Link(ctx, o)
+	told = toldLink{own.Link(ctx, o), now}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.by == nil || len(l.by) >= maxLinks {
+		l.by = make(map[bellhop.Origin]toldLink)
+	}
+	l.by[o] = told
+	return told.link
 }
 
 // Schedules are those that a person may see, the one whose tick comes next

@@ -75,6 +75,7 @@ type Server struct {
 	brokers   *broker.Set
 	seals     seals
 	held      onShelf
+	links     links
 	socket    string
 	webAt     string // where the HTTP server is; "" = there is none
 
