@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -227,9 +228,19 @@ func (s *Server) tell(r *http.Request) {
 		return
 	}
 	if v != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
-		s.opt.Log.Error("a request was cut off by a fault of Bellhop's", "method", r.Method, "path", r.URL.Path, "fault", v, "stack", string(debug.Stack()))
+		s.opt.Log.Error("a request was cut off by a fault of Bellhop's", "method", r.Method, "path", firstOf(r.URL.Path), "fault", v, "stack", string(debug.Stack()))
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// firstOf is the first word of a path: what follows may be a link that proves
+// something.
+func firstOf(path string) string {
+	first, rest, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if more && rest != "" {
+		return "/" + first + "/..."
+	}
+	return "/" + first
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
