@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/bellhop-io/bellhop"
@@ -22,6 +23,10 @@ func (p pages) Manages(ctx context.Context, who bellhop.Person) bool {
 }
 
 func (p pages) Who(who bellhop.Person) bellhop.Principal { return p.s.engine.Identify(who) }
+
+func (p pages) Brokers(ctx context.Context, who bellhop.Person) []bellhop.Broker {
+	return slices.DeleteFunc(p.s.engine.Brokers(), func(b bellhop.Broker) bool { return !p.s.engine.SeesJob(ctx, who, b.Service, b.Job) })
+}
 
 func (p pages) Search(ctx context.Context, who bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error) {
 	return p.s.engine.Search(ctx, who, s)

@@ -55,7 +55,8 @@ type Asks interface {
 // Looks is what somebody may see.
 type Looks interface {
 	Services(ctx context.Context, p bellhop.Person) ([]bellhop.Service, error)
-	Runs(ctx context.Context, p bellhop.Person, f bellhop.RunFilter) ([]bellhop.Run, error)
+	// Brokers are those that ask for a job which the person may have done.
+	Brokers(ctx context.Context, p bellhop.Person) []bellhop.Broker
 	// Search lists a page of runs.
 	Search(ctx context.Context, p bellhop.Person, s bellhop.RunSearch) (bellhop.RunPage, error)
 	Run(ctx context.Context, p bellhop.Person, id bellhop.RunID) (bellhop.Run, error)

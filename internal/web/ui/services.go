@@ -126,6 +126,11 @@ func (h *Handler) alone(v *view, service, job string) (all []asksAlone, err erro
 			all = append(all, asksAlone{"webhook", w.Name, "/hooks/" + w.Service + "/" + w.Name, strings.TrimSpace(string(w.Proof) + " " + w.Repo)})
 		}
 	}
+	for _, b := range h.house.Brokers(v.ctx(), v.person) {
+		if b.Service == service && b.Job == job {
+			all = append(all, asksAlone{"broker", b.Name, "", string(b.Kind)})
+		}
+	}
 	return all, nil
 }
 
