@@ -93,7 +93,7 @@ func newWorld(t *testing.T, more string) *world {
 	config := strings.ReplaceAll(string(text), "WEB", strings.TrimPrefix(w.url, "http://")) + more
 	config = strings.ReplaceAll(config, "ME", me(t))
 	w.write("bellhop.yaml", config)
-	w.write("authorized_keys", "")
+	w.write("authorized_keys", authorized(t, "bob", "carol"))
 	w.start()
 	t.Cleanup(w.stop)
 	return w

@@ -130,7 +130,27 @@ func (h *Handler) runs(v *view) error {
 	if s.Before != 0 && n > 0 {
 		d.Newer = to("after", d.Runs[0].ID)
 	}
+	if v.r.Header.Get("HX-Trigger") == "filter" {
+		v.w.Header().Set("HX-Push-Url", v.moved(filtered(q)))
+	}
 	return v.show("Runs", runsTable(v.page, d))
+}
+
+// filtered is the address of the first page of a query.
+func filtered(q url.Values) string {
+	if c := narrowed(q); len(c) > 0 {
+		return "/runs?" + c.Encode()
+	}
+	return "/runs"
+}
+
+// moved is a page's new address, as htmx wants it: a field that is left by
+// Enter asks twice, and is one step back.
+func (v *view) moved(to string) string {
+	if u, err := url.Parse(v.r.Header.Get("HX-Current-URL")); err == nil && u.RequestURI() == to {
+		return "false"
+	}
+	return to
 }
 
 // narrowed is a query without where its page begins.

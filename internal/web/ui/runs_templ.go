@@ -35,7 +35,7 @@ func runsTable(p Page, d runsData) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<h1>Runs</h1><form class=\"filters\" method=\"get\" action=\"/runs\" hx-get=\"/runs\" hx-trigger=\"submit, change\" hx-select=\"#runs\" hx-target=\"#runs\" hx-swap=\"outerHTML\" hx-push-url=\"true\"><label>Service <input name=\"service\" value=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<h1>Runs</h1><form id=\"filter\" class=\"filters\" method=\"get\" action=\"/runs\" hx-get=\"/runs\" hx-trigger=\"submit, change\" hx-sync=\"this:queue last\" hx-select=\"#runs\" hx-target=\"#runs\" hx-swap=\"outerHTML\" hx-push-url=\"true\"><label>Service <input name=\"service\" value=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ type Handler struct {
 	mux    *http.ServeMux
 	assets *assets
 	output *Output
+
+	patterns []string
 }
 
 // New returns a handler.
@@ -42,7 +45,7 @@ func New(o Options) (*Handler, error) {
 	}
 	h := &Handler{opt: o, house: o.House, mux: http.NewServeMux(), assets: a, output: o.Output}
 	h.output.Stands = h.stands
-	h.mux.Handle("GET "+assetsPath, a)
+	h.handle("GET "+assetsPath, a.ServeHTTP)
 	h.open("GET /login", h.loginHelp)
 	h.open("GET /login/{code}", h.loginAsk)
 	h.open("POST /login/{code}", h.login)
@@ -73,6 +76,14 @@ func New(o Options) (*Handler, error) {
 	h.peopleRoutes()
 	return h, nil
 }
+
+func (h *Handler) handle(pattern string, fn http.HandlerFunc) {
+	h.patterns = append(h.patterns, pattern)
+	h.mux.HandleFunc(pattern, fn)
+}
+
+// Patterns are those of all that is served, as http.ServeMux writes them.
+func (h *Handler) Patterns() []string { return slices.Clone(h.patterns) }
 
 // Mount has the pages served where nothing else is: handle is the server's own
 // (web.Server.Handle).
@@ -127,17 +138,17 @@ func (h *Handler) get(path string, fn func(*view) error) {
 	if strings.HasSuffix(path, "/") {
 		pattern += "{$}"
 	}
-	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, false, fn) })
+	h.handle(pattern, func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, false, fn) })
 }
 
 // post adds a change.
 func (h *Handler) post(path string, fn func(*view) error) {
-	h.mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, true, fn) })
+	h.handle("POST "+path, func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, true, fn) })
 }
 
 // open adds a page for everybody.
 func (h *Handler) open(pattern string, fn func(http.ResponseWriter, *http.Request) error) {
-	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+	h.handle(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := fn(w, r); err != nil {
 			h.fail(w, r, h.blank(r), err)
 		}

@@ -72,7 +72,8 @@
     stream.addEventListener("hello", () => {
       offline(false);
       wait = 1000;
-      if (lost) { lost = null; change(null); } // what happened meanwhile
+      lost = null;
+      change(null); // what happened meanwhile, also since the page was made
     });
     stream.addEventListener("change", (ev) => change(JSON.parse(ev.data)));
     stream.onerror = () => {
