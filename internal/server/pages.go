@@ -55,7 +55,11 @@ func (p pages) Health(ctx context.Context, who bellhop.Person) []ui.Health {
 		return nil
 	}
 	var all []ui.Health
+	sees := p.s.sees(ctx, who)
 	for _, c := range p.s.checks(ctx) {
+		if !sees.Adapter(c.Name) {
+			continue
+		}
 		h := ui.Health{Name: c.Name}
 		if c.Err != nil {
 			h.Fault = c.Err.Error()
