@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 FUZZTIME ?= 20s
 
-.PHONY: build test ci chaos soak fuzz bench
+.PHONY: build test ci chaos soak fuzz bench measure screenshots
 
 build: ## the program, in bin/
 	@mkdir -p bin && echo '*' >bin/.gitignore
@@ -32,3 +32,6 @@ bench: ## all benchmarks
 
 measure: build ## bellhop bench in bin/: submits, work, latency, commands (docs/performance.md)
 	bin/bellhop bench --store sqlite:bin/bench.db
+
+screenshots: ## pictures of the web page, in docs/screenshots; needs Chromium
+	BELLHOP_TEST_REQUIRE=all BELLHOP_TEST_SCREENSHOTS=docs/screenshots go test ./internal/webtest -run Screenshots -count=1

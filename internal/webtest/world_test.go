@@ -84,9 +84,18 @@ func freePort(t testing.TB) int {
 // newWorld starts a server. The configuration is what the tests share, and more.
 func newWorld(t *testing.T, more string) *world {
 	t.Helper()
+	w := unstarted(t, "bellhop.yaml", more)
+	w.start()
+	return w
+}
+
+// unstarted is a world whose server is to be started yet, with a configuration
+// of testdata, and more.
+func unstarted(t *testing.T, file, more string) *world {
+	t.Helper()
 	browsertest.Program(t)
 	w := &world{t: t, folder: t.TempDir(), url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
-	text, err := os.ReadFile("testdata/bellhop.yaml")
+	text, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +103,6 @@ func newWorld(t *testing.T, more string) *world {
 	config = strings.ReplaceAll(config, "ME", me(t))
 	w.write("bellhop.yaml", config)
 	w.write("authorized_keys", authorized(t, "bob", "carol"))
-	w.start()
 	t.Cleanup(w.stop)
 	return w
 }
