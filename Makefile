@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := build
 FUZZTIME ?= 20s
 
-.PHONY: build test ci chaos soak fuzz bench measure screenshots
+.PHONY: build test ci chaos soak fuzz bench measure screenshots measure-pages
 
 build: ## the program, in bin/
 	@mkdir -p bin && echo '*' >bin/.gitignore
@@ -35,3 +35,6 @@ measure: build ## bellhop bench in bin/: submits, work, latency, commands (docs/
 
 screenshots: ## pictures of the web page, in docs/screenshots; needs Chromium
 	BELLHOP_TEST_REQUIRE=all BELLHOP_TEST_SCREENSHOTS=docs/screenshots go test ./internal/webtest -run Screenshots -count=1
+
+measure-pages: ## what 200 open pages that watch a busy run take (docs/performance.md); needs Linux
+	BELLHOP_TEST_PAGES=200 go test ./internal/webtest -run ManyPages -count=1 -v

@@ -88,7 +88,7 @@ func TestScreenshots(t *testing.T) {
 	g.take(p, "ask")
 	p.Go(w.url + "/try?text=site+deploy+production+v2.14.0")
 	p.Click(`form[action="/try"] button.primary`)
-	p.See("approval")
+	p.See("v2.14.0")
 	g.take(p, "try")
 }
 
@@ -114,6 +114,7 @@ func (g *gallery) take(p *browsertest.Page, name string) {
 	g.t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
 		p.Scheme(scheme)
+		p.Until(`![...document.querySelectorAll("time[data-time]")].some((e) => / (UTC|GMT|BST)$/.test(e.textContent))`)
 		path := filepath.Join(g.folder, name+"-"+scheme+".png")
 		p.Shot(path)
 		g.fits(p, name)

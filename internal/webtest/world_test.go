@@ -87,7 +87,7 @@ func newWorld(t *testing.T, more string) *world { t.Helper(); return newWorldWit
 // newWorldWith is newWorld with a key of web: besides.
 func newWorldWith(t *testing.T, more, web string) *world {
 	t.Helper()
-	w := unstarted(t, "bellhop.yaml", more)
+	w := unstartedWith(t, "bellhop.yaml", more, web)
 	w.start()
 	return w
 }
@@ -95,6 +95,11 @@ func newWorldWith(t *testing.T, more, web string) *world {
 // unstarted is a world whose server is to be started yet, with a configuration
 // of testdata, and more.
 func unstarted(t *testing.T, file, more string) *world {
+	t.Helper()
+	return unstartedWith(t, file, more, "")
+}
+
+func unstartedWith(t *testing.T, file, more, web string) *world {
 	t.Helper()
 	browsertest.Program(t)
 	w := &world{t: t, folder: t.TempDir(), url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}

@@ -31,7 +31,7 @@ func schedulesPage(p Page, d schedulesData) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div id=\"schedules\" class=\"refresh\" hx-get=\"/schedules\" hx-trigger=\"bellhop:change from:body\" hx-select=\"#schedules\" hx-swap=\"morph:outerHTML\"><h1>Schedules</h1>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div id=\"schedules\" class=\"refresh\" hx-disinherit=\"hx-select hx-swap\" hx-get=\"/schedules\" hx-trigger=\"bellhop:change from:body\" hx-select=\"#schedules\" hx-swap=\"morph:outerHTML\"><h1>Schedules</h1>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

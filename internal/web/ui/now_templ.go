@@ -32,7 +32,7 @@ func nowPage(p Page, d nowData) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div id=\"now\" class=\"refresh\" hx-get=\"/\" hx-trigger=\"bellhop:change from:body\" hx-select=\"#now\" hx-swap=\"morph:outerHTML\"><h1 class=\"sr\">Now</h1>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div id=\"now\" class=\"refresh\" hx-disinherit=\"hx-select hx-swap\" hx-get=\"/\" hx-trigger=\"bellhop:change from:body\" hx-select=\"#now\" hx-swap=\"morph:outerHTML\"><h1 class=\"sr\">Now</h1>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

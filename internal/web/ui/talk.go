@@ -101,15 +101,17 @@ func (h *Handler) card(v *view) error {
 		return err
 	}
 	var last []string
-	w, err := h.output.Reader.Window(v.ctx(), id, -cardLines, cardLines)
+	w, err := h.output.Reader.Window(v.ctx(), id, -(cardLines - 1), cardLines) // the last is 0 from the end
 	if err != nil && bellhop.CodeOf(err) != bellhop.NotFound { // it may not be kept any more
 		return err
 	}
+	lines := 0
 	if w != nil {
+		lines = w.Total
 		for _, l := range w.Lines {
 			last = append(last, chat.Clean(ansi.ReplaceAllString(l.Text, "")))
 		}
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	return runCard(v.page, r, strings.Join(last, "\n")).Render(v.ctx(), v.w)
+	return runCard(v.page, r, strings.Join(last, "\n"), lines).Render(v.ctx(), v.w)
 }

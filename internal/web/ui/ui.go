@@ -72,6 +72,9 @@ func New(o Options) (*Handler, error) {
 	h.auditRoutes()
 	h.secretsRoutes()
 	h.settingsRoutes()
+	h.get("/{rest...}", func(v *view) error {
+		return bellhop.Errorf(bellhop.NotFound, "there is no page %.80q", v.r.URL.Path)
+	})
 	h.tryRoutes()
 	h.peopleRoutes()
 	return h, nil
@@ -120,7 +123,9 @@ func (v *view) query(name string) string { return strings.TrimSpace(v.r.URL.Quer
 
 // do has something done, in the person's name.
 func (v *view) do(key string, inv bellhop.Invocation) (bellhop.Answer, error) {
-	return v.h.house.Do(v.ctx(), v.person, Source, v.s.ID, key, inv)
+	a, err := v.h.house.Do(v.ctx(), v.person, Source, v.s.ID, key, inv)
+	v.page.now = v.h.opt.Clock.Now() // what was just asked for is not to come
+	return a, err
 }
 
 // show writes a page.
@@ -247,7 +252,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, p Page, err error
 		return
 	}
 	p.Title = problem.Title
-	if e := p.show(w, r, problem.Status, failed(problem)); e != nil && !errors.Is(e, context.Canceled) {
+	if e := p.show(w, r, problem.Status, failed(problem, p.Token != "")); e != nil && !errors.Is(e, context.Canceled) {
 		h.opt.Log.Debug("a page was not read to its end", "path", pathOf(r), "error", e)
 	}
 }

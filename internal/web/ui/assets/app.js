@@ -47,7 +47,8 @@
   }
   times(document);
   setInterval(() => { if (!document.hidden) times(document); }, 1000);
-  document.addEventListener("htmx:afterSettle", () => times(document));
+  // Before the browser draws what came, and after what was settled in it.
+  for (const event of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(event, () => times(document));
 
   // What changes, while somebody looks: browsers allow few connections to one
   // host, so that a hidden tab gives its own up.
@@ -214,5 +215,7 @@
       say.focus();
     });
     form.addEventListener("submit", hide);
+    // What was asked back is answered, or not open any more.
+    form.addEventListener("htmx:beforeRequest", () => { for (const e of all(".choices")) e.remove(); });
   }
 })();
