@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/bellhop-io/bellhop"
 	"github.com/bellhop-io/bellhop/internal/chat"
 	"github.com/bellhop-io/bellhop/internal/router"
+	"github.com/bellhop-io/bellhop/internal/web"
 	"github.com/bellhop-io/bellhop/internal/web/ui"
 )
 
@@ -119,8 +121,18 @@ func (s *Server) carryOut(ctx context.Context, ev bellhop.Event, inv bellhop.Inv
 		}
 		inv.Action, inv.Service, inv.Job, inv.Args, inv.OnRepeat = bellhop.ActionRun, sc.Service, sc.Job, sc.Args, bellhop.OnRepeatQueue
 	}
-	return s.engine.Do(ctx, inv)
+	a, err := s.engine.Do(ctx, inv)
+	if err == nil && a.Accepted != nil && a.Accepted.How == bellhop.Repeated && byProgram(ev.Origin) {
+		if err = s.engine.MadeBy(ctx, inv, a.Accepted.Run); bellhop.CodeOf(err) == bellhop.Conflict {
+			err = &web.Problem{Status: http.StatusUnprocessableEntity, Code: bellhop.Conflict, Detail: s.seals.hidden.Text(err.Error())}
+		}
+	}
+	return a, err
 }
+
+// byProgram reports whether who asked has chosen the key: over HTTP. In a chat
+// it is the message's, which may have been edited when it is read again.
+func byProgram(o bellhop.Origin) bool { return o.Source == bellhop.SourceAPI || o.Source == "ask" }
 
 // makes reports whether an action changes something.
 func makes(a bellhop.Action) bool {
