@@ -9,7 +9,6 @@ import (
 	"github.com/bellhop-io/bellhop/internal/broker/nats"
 	"github.com/bellhop-io/bellhop/internal/broker/redis"
 	"github.com/bellhop-io/bellhop/internal/secret"
-	"github.com/bellhop-io/bellhop/internal/web"
 )
 
 // makeBrokers makes what takes messages of brokers. It takes none yet.
@@ -75,12 +74,4 @@ func (h brokerHouse) Take(ctx context.Context, b *bellhop.Broker, wants []bellho
 		return faults
 	}
 	return h.s.engine.Take(ctx, b, wants)
-}
-
-// brokerChecks says of each broker whether messages are taken from it.
-func (s *Server) brokerChecks() (checks []web.Check) {
-	for _, st := range s.brokers.States() {
-		checks = append(checks, web.Check{Name: st.Name, Err: st.Err})
-	}
-	return checks
 }

@@ -5,29 +5,37 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bellhop-io/bellhop"
 )
 
 // TestABrokerThatIsAway keeps no server from starting, and is told of in /readyz,
-// without a password.
+// without a password: to internal people as far as they see what it asks for,
+// to others not by name.
 func TestABrokerThatIsAway(t *testing.T) {
 	addr, away := freeAddress(t), freeAddress(t)
 	begin := time.Now()
-	start(t, fmt.Sprintf(`
+	s := start(t, fmt.Sprintf(`
 web: {listen: %[1]q}
+people: {alice: {ssh: alice}, bob: {ssh: bob}}
+access: {admins: [{person: alice}]}
 services:
+  other: {jobs: {x: {run: "true"}}, commands: [{command: x, job: x}]}
   shop:
+    allow: [{person: alice}]
     jobs: {ship: {run: "true"}}
     brokers:
       - {name: a, redis: {url: "redis://:hunter2@%[2]s", stream: s}, job: ship}
       - {name: b, amqp: {url: "amqp://u:hunter2@%[2]s", queue: q}, job: ship}
       - {name: c, nats: {url: "nats://u:hunter2@%[2]s", stream: S}, job: ship}
 `, addr, away))
+	all := token(t, s, bellhop.Token{Name: "all", As: "alice"})
 	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("the start took %s", took)
 	}
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		status, body := get(t, "http://"+addr+"/readyz")
-		good := status == 503 && strings.HasPrefix(body, "store: ok\n") && !strings.Contains(body, "hunter2")
+		status, body := network(t, "GET", "http://"+addr+"/readyz", all, "")
+		good := status == 503 && strings.HasPrefix(body, "store: ready\n") && !strings.Contains(body, "hunter2")
 		for _, want := range []string{"broker:shop/a: the Redis server: ", "broker:shop/b: the RabbitMQ server: ", "broker:shop/c: the NATS server: "} {
 			good = good && strings.Contains(body, want)
 		}
@@ -37,5 +45,18 @@ services:
 		if time.Now().After(end) {
 			t.Fatalf("/readyz: %d %s", status, body)
 		}
+	}
+	const nameless = "store: ready\nbrokers: not ready\n"
+	for name, shown := range map[string]string{
+		"nobody":               "",
+		"a guest":              token(t, s, bellhop.Token{Name: "guest"}),
+		"who sees another job": token(t, s, bellhop.Token{Name: "other", As: "bob"}),
+	} {
+		if status, body := network(t, "GET", "http://"+addr+"/readyz", shown, ""); status != 503 || body != nameless {
+			t.Errorf("%s: %d %q", name, status, body)
+		}
+	}
+	if status, body := network(t, "GET", "http://"+addr+"/readyz", "bellhop.x.y", ""); status != 401 || strings.Contains(body, "broker") {
+		t.Errorf("a token that is none: %d %s", status, body)
 	}
 }

@@ -26,23 +26,22 @@ func (s *Server) startWeb(ctx context.Context, cfg *Loaded) ([]Line, error) {
 	if cfg.Web == nil {
 		return nil, nil
 	}
+	rates, guesses := newRates(cfg.Web.Rate, s.clock), newGuesses()
+	who := s.bearer(rates, guesses)
 	w := web.New(web.Options{
-		Listen: cfg.Web.Listen, Cert: cfg.Web.Cert, Key: cfg.Web.Key, Proxies: cfg.Web.Proxies, Checks: s.checks, Clock: s.clock, Log: s.log,
+		Listen: cfg.Web.Listen, Cert: cfg.Web.Cert, Key: cfg.Web.Key, Proxies: cfg.Web.Proxies, Checks: s.ready(who), Clock: s.clock, Log: s.log,
 	})
 	for _, c := range cfg.Chats {
 		if own := s.slacks[c.Name]; own != nil && c.Slack.Events != "" {
 			w.Handle(c.Slack.Events, own.Handler())
 		}
 	}
-	rates := newRates(cfg.Web.Rate, s.clock)
 	w.Handle("/webhooks/", webhook.New(webhook.Options{House: hooks{s, s.keepDeliveries(), rates, newRecords()}, Clock: s.clock, Log: s.log}))
 	posted, err := s.callbacks()
 	if err != nil {
 		return nil, err
 	}
 	w.Handle(callback.Path, posted)
-	guesses := newGuesses()
-	who := s.bearer(rates, guesses)
 	w.Handle("/v1/", s.tracedRequests(api.NewPublic(front{s}, who, sources{s, s.sourceBearer(guesses), rates}, s.log)))
 	w.Handle("GET /metrics", s.serveMetrics(who))
 	lines := transcript.New(transcript.Options{Read: s.engine.Transcribe, Ended: s.engine.Ended, Clock: s.clock})
@@ -198,16 +197,63 @@ func unproven(detail string) error {
 // checkServer is the check of the server itself.
 const checkServer = "server"
 
+// check is one thing that must be well for requests to be served.
+type check struct {
+	web.Check
+	kind string // what there is to say of it to anybody
+}
+
 // checks says whether what requests need is well.
-func (s *Server) checks(ctx context.Context) []web.Check {
-	checks := []web.Check{{Name: "store", Err: s.store.Admin.Ping(ctx)}}
+func (s *Server) checks(ctx context.Context) []check {
+	of := func(kind, name string, err error) check { return check{web.Check{Name: name, Err: err}, kind} }
+	checks := []check{of("store", "store", s.store.Admin.Ping(ctx))}
 	if s.stopping.Load() {
-		checks = append(checks, web.Check{Name: checkServer, Err: bellhop.Errorf(bellhop.Unavailable, "it is stopping")})
+		checks = append(checks, of(checkServer, checkServer, bellhop.Errorf(bellhop.Unavailable, "it is stopping")))
 	}
 	for _, c := range s.config.Load().Chats {
 		if own := s.slacks[c.Name]; own != nil {
-			checks = append(checks, web.Check{Name: c.Name, Err: own.Ready()})
+			checks = append(checks, of("chats", c.Name, own.Ready()))
 		}
 	}
-	return append(checks, s.brokerChecks()...)
+	for _, st := range s.brokers.States() {
+		checks = append(checks, of("brokers", st.Name, st.Err))
+	}
+	return checks
+}
+
+// errNotReady is all that anybody may know of what is not well.
+var errNotReady = errors.New("not ready")
+
+// ready says what must be well for requests to be served: to internal people
+// that prove who they are by its name, as far as they may see it, and why it is
+// not; to anybody else by its kind alone.
+func (s *Server) ready(who func(*http.Request) (bellhop.Person, error)) func(*http.Request) ([]web.Check, error) {
+	return func(r *http.Request) (told []web.Check, err error) {
+		named := func(string) bool { return false }
+		if r.Header.Get("Authorization") != "" {
+			p, err := who(r)
+			if err != nil && web.ProblemOf(err).Status < http.StatusInternalServerError { // a store that is away is what is to be told
+				return nil, err
+			}
+			if err == nil && (s.engine.Identify(p).Internal || s.engine.Manages(r.Context(), p)) {
+				named = s.sees(r.Context(), p).Adapter
+			}
+		}
+		at := map[string]int{} // of kinds, in told
+		for _, c := range s.checks(r.Context()) {
+			if named(c.Name) {
+				told = append(told, c.Check)
+				continue
+			}
+			i, ok := at[c.kind]
+			if !ok {
+				i = len(told)
+				at[c.kind], told = i, append(told, web.Check{Name: c.kind})
+			}
+			if c.Err != nil {
+				told[i].Err = errNotReady
+			}
+		}
+		return told, nil
+	}
 }

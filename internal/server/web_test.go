@@ -58,7 +58,7 @@ services:
 		return slices.ContainsFunc(w.Posts("C1"), func(m slacktest.Message) bool { return strings.Contains(m.All(), "over HTTP") })
 	})
 	w.Wait(t, "the mark", func() bool { return slices.Equal(w.Reactions("C1", ts), []string{"white_check_mark"}) })
-	if status, body := get(t, "http://"+addr+"/readyz"); status != 200 || body != "store: ok\nslack: ok\n" {
+	if status, body := get(t, "http://"+addr+"/readyz"); status != 200 || body != "store: ready\nchats: ready\n" {
 		t.Errorf("/readyz: %d %q", status, body)
 	}
 	resp, err := http.Post("http://"+addr+"/slack/events", "application/json", strings.NewReader(`{"type":"url_verification","challenge":"x"}`))

@@ -518,12 +518,13 @@ func TestAReloadThatAServiceDoesNotGoWithIsRefused(t *testing.T) {
 // longer.
 func TestABrokerOfAStoredServiceIsFollowed(t *testing.T) {
 	addr, away := freeAddress(t), freeAddress(t)
-	c := yamlOf(t, start(t, fmt.Sprintf("web: {listen: %q}\n", addr)+echo))
+	s := start(t, fmt.Sprintf("web: {listen: %q}\npeople: {alice: {ssh: alice}}\n", addr)+echo)
+	c, shown := yamlOf(t, s), token(t, s, bellhop.Token{Name: "all", As: "alice"})
 	c.mustPut(fmt.Sprintf("services: {shop: {jobs: {ship: {run: \"true\"}}, brokers: [{name: a, redis: {url: \"redis://%s\", stream: s}, job: ship}]}}", away), 1)
 	told := func(want bool) {
 		t.Helper()
 		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-			_, body := get(t, "http://"+addr+"/readyz")
+			_, body := network(t, "GET", "http://"+addr+"/readyz", shown, "")
 			if strings.Contains(body, "broker:shop/a: the Redis server: ") == want {
 				return
 			}

@@ -28,8 +28,9 @@ type Options struct {
 	Cert, Key string
 	// Proxies are the addresses whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
-	// Checks say what must be well for requests to be served; nil = nothing.
-	Checks func(context.Context) []Check
+	// Checks say what must be well for requests to be served, as far as who asks
+	// may know it; an error says that they may not ask. nil = nothing.
+	Checks func(*http.Request) ([]Check, error)
 	Log    *slog.Logger  // nil = discarded
 	Clock  bellhop.Clock // nil = the machine's
 	Limits Limits
@@ -248,7 +249,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	var checks []Check
 	if s.opt.Checks != nil {
-		checks = s.opt.Checks(ctx)
+		var err error
+		if checks, err = s.opt.Checks(r.WithContext(ctx)); err != nil {
+			Fail(w, err)
+			return
+		}
 	}
 	status, text := http.StatusOK, ""
 	for _, c := range checks {
@@ -256,7 +261,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 			status, text = http.StatusServiceUnavailable, text+c.Name+": "+c.Err.Error()+"\n"
 			continue
 		}
-		text += c.Name + ": ok\n"
+		text += c.Name + ": ready\n"
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

@@ -89,17 +89,35 @@ func do(t *testing.T, c *http.Client, method, url, body string, header ...string
 
 func TestReady(t *testing.T) {
 	var ill error
-	s := serve(t, web.Options{Checks: func(context.Context) []web.Check { return []web.Check{{Name: "store", Err: ill}, {Name: "slack"}} }})
+	s := serve(t, web.Options{Checks: func(r *http.Request) ([]web.Check, error) {
+		if r.Header.Get("Authorization") != "" {
+			return nil, &web.Problem{Status: http.StatusUnauthorized, Code: bellhop.NotAllowed}
+		}
+		return []web.Check{{Name: "store", Err: ill}, {Name: "slack"}}, nil
+	}})
 	c, base := client(t), "http://"+s.Addr().String()
 	if status, body := do(t, c, "GET", base+"/healthz", ""); status != 200 || body != "ok\n" {
 		t.Errorf("%d %q", status, body)
 	}
-	if status, body := do(t, c, "GET", base+"/readyz", ""); status != 200 || body != "store: ok\nslack: ok\n" {
+	if status, body := do(t, c, "GET", base+"/readyz", ""); status != 200 || body != "store: ready\nslack: ready\n" {
 		t.Errorf("%d %q", status, body)
 	}
 	ill = errors.New("the disk is full")
-	if status, body := do(t, c, "GET", base+"/readyz", ""); status != 503 || body != "store: the disk is full\nslack: ok\n" {
+	if status, body := do(t, c, "GET", base+"/readyz", ""); status != 503 || body != "store: the disk is full\nslack: ready\n" {
 		t.Errorf("%d %q", status, body)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", base+"/readyz", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer x")
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Error(resp.Status)
 	}
 }
 
