@@ -83,7 +83,12 @@ const maxText = 4 << 10
 // New returns a handler.
 func New(house House, key []byte, clock bellhop.Clock) *Handler {
 	h := &Handler{House: house, Key: key, Clock: clock, mux: http.NewServeMux()}
-	h.mux.HandleFunc("POST "+Path+"{run}/{lease}/{until}/{signature}", func(w http.ResponseWriter, r *http.Request) {
+	const path = Path + "{run}/{lease}/{until}/{signature}"
+	h.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", http.MethodPost)
+		web.Fail(w, problem(http.StatusMethodNotAllowed, bellhop.Invalid, "this address takes POST, with a text as the body"))
+	})
+	h.mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 		if err := h.take(w, r); err != nil {
 			web.Fail(w, err)
 			return

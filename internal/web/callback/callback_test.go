@@ -70,8 +70,8 @@ func TestCallbacks(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.what, status, says)
 		}
 	}
-	if status, _ := post("GET", address, ""); status != 405 {
-		t.Errorf("GET: %d", status)
+	if status, said := post("GET", address, ""); status != 405 || !strings.Contains(said, `"detail":"this address takes POST, with a text as the body","code":"invalid"`) {
+		t.Errorf("GET: %d %s", status, said)
 	}
 	if len(hs.told) != 2 || hs.told[0] != "000019 3 half of it\n\ufffd[31mis\ufffd done" && !strings.HasSuffix(hs.told[0], " 3 half of it\n\ufffd[31mis\ufffd done") {
 		t.Errorf("told %q", hs.told)
