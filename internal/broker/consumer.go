@@ -57,8 +57,10 @@ type Consumer struct {
 	mu     sync.Mutex
 	fault  error // why nothing is taken just now
 	since  time.Time
-	halted bool // on_invalid: stop
-	warned bool // that messages have nothing to know them by
+	halted bool      // on_invalid: stop
+	toldAt time.Time // when the log had an invalid message
+	untold int       // how many it did not have since
+	warned bool      // that messages have nothing to know them by
 }
 
 // New returns a consumer that is not started.
