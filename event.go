@@ -212,4 +212,14 @@ type Status struct {
 	// Config, unless nil, is the configuration that owns what happens without
 	// anybody's asking, and this server has another one.
 	Config *Activation
+	// Brokers are those of which this server takes no messages just now, and of
+	// which the person may know: internal people, those of jobs that they see.
+	Brokers []IllBroker
+}
+
+// IllBroker is a broker that no messages are taken from.
+type IllBroker struct {
+	Name  string    `json:"name"` // its principal
+	Since time.Time `json:"since"`
+	Error string    `json:"error,omitempty"` // why, for admins
 }

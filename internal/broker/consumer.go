@@ -56,8 +56,11 @@ type Consumer struct {
 
 	mu     sync.Mutex
 	fault  error // why nothing is taken just now
-	halted bool  // on_invalid: stop
-	warned bool  // that messages have nothing to know them by
+	since  time.Time
+	halted bool      // on_invalid: stop
+	toldAt time.Time // when the log had an invalid message
+	untold int       // how many it did not have since
+	warned bool      // that messages have nothing to know them by
 }
 
 // New returns a consumer that is not started.
@@ -75,7 +78,7 @@ func New(o Options) *Consumer {
 		o.Longest = longestPause
 	}
 	o.Log = o.Log.With("broker", o.Broker.Principal(), "address", o.Broker.Address)
-	return &Consumer{opt: o, fault: bellhop.Errorf(bellhop.Unavailable, "not connected yet")}
+	return &Consumer{opt: o, fault: bellhop.Errorf(bellhop.Unavailable, "not connected yet"), since: o.Clock.Now()}
 }
 
 // Start begins to take messages. A broker that is away is no error.
@@ -94,10 +97,16 @@ func (c *Consumer) Stop() {
 }
 
 // Ready says why no messages are taken; nil = they are.
-func (c *Consumer) Ready() error {
+func (c *Consumer) Ready() error { return c.state().Err }
+
+func (c *Consumer) state() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.fault
+	s := State{Name: c.opt.Broker.Principal(), Err: c.fault}
+	if s.Err != nil {
+		s.Since = c.since
+	}
+	return s
 }
 
 // Halted reports whether an invalid message has stopped it.
@@ -200,6 +209,9 @@ func (c *Consumer) ill(level slog.Level, err error, about ...any) {
 	c.mu.Lock()
 	before := c.fault
 	c.fault = err
+	if before == nil {
+		c.since = c.opt.Clock.Now()
+	}
 	c.mu.Unlock()
 	if before == nil || before.Error() != err.Error() {
 		c.opt.Log.Log(context.Background(), level, "no messages are taken from the broker", append([]any{"error", err}, about...)...)

@@ -211,7 +211,7 @@ func (c *Consumer) settle(ctx context.Context, sub bellhop.Subscription, ms []be
 				failed = halt{fault}
 			}
 		case bellhop.OnInvalidDrop:
-			c.opt.Log.Warn("a message is invalid, and was dropped", "message", ms[i].ID, "error", fault)
+			c.invalid("a message is invalid, and was dropped", ms[i].ID, fault)
 			done = append(done, ms[i])
 		default:
 			if failed != nil {
@@ -221,7 +221,7 @@ func (c *Consumer) settle(ctx context.Context, sub bellhop.Subscription, ms []be
 				failed = stuck{fault, err}
 				continue
 			}
-			c.opt.Log.Warn("a message is invalid, and was put aside", "message", ms[i].ID, "error", fault)
+			c.invalid("a message is invalid, and was put aside", ms[i].ID, fault)
 		}
 	}
 	if len(done) > 0 {
@@ -230,4 +230,25 @@ func (c *Consumer) settle(ctx context.Context, sub bellhop.Subscription, ms []be
 		}
 	}
 	return failed
+}
+
+// invalidEvery is how often the log has an invalid message of one broker.
+const invalidEvery = time.Minute
+
+// invalid logs what is wrong with a message: the first, then one a minute, which
+// says how many there were that the log does not have.
+func (c *Consumer) invalid(what, id string, fault error) {
+	now := c.opt.Clock.Now()
+	c.mu.Lock()
+	untold := c.untold
+	tell := c.toldAt.IsZero() || now.Sub(c.toldAt) >= invalidEvery
+	if tell {
+		c.toldAt, c.untold = now, 0
+	} else {
+		c.untold++
+	}
+	c.mu.Unlock()
+	if tell {
+		c.opt.Log.Warn(what, "message", id, "error", fault, "untold", untold)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/bellhop-io/bellhop"
 )
@@ -12,6 +13,8 @@ import (
 type State struct {
 	Name string // its principal
 	Err  error  // why no messages are taken; nil = they are
+	// Since is when Err began, whatever it was first.
+	Since time.Time
 }
 
 // Set has a consumer for each broker of the active configuration.
@@ -84,7 +87,7 @@ func (s *Set) States() []State {
 	defer s.mu.Unlock()
 	all := make([]State, len(s.order))
 	for i, name := range s.order {
-		all[i] = State{name, s.by[name].Ready()}
+		all[i] = s.by[name].state()
 	}
 	return all
 }

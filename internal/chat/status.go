@@ -9,8 +9,8 @@ import (
 	"github.com/bellhop-io/bellhop"
 )
 
-// StatusText says what runs and what waits, until when and for what, and what
-// is suppressed and paused.
+// StatusText says what runs and what waits, until when and for what, what is
+// suppressed and paused, and which brokers are not well.
 func (s Style) StatusText(st bellhop.Status) string {
 	var lines []string
 	if len(st.Running) == 0 && len(st.Waiting) == 0 {
@@ -32,10 +32,21 @@ func (s Style) StatusText(st bellhop.Status) string {
 		}
 	}
 	lines = append(lines, s.holdLines(st.Holds)...)
+	for _, b := range st.Brokers {
+		lines = append(lines, s.paint(red, s.illBroker(b)))
+	}
 	if st.Config != nil {
 		lines = append(lines, s.paint(yellow, s.otherConfig(*st.Config)))
 	}
 	return strings.Join(lines, "\n")
+}
+
+func (s Style) illBroker(b bellhop.IllBroker) string {
+	line := fmt.Sprintf("No messages are taken from %s since %s", Clean(b.Name), s.clock(b.Since))
+	if b.Error != "" {
+		line += ": " + Clean(b.Error)
+	}
+	return line
 }
 
 // otherConfig says that this server's configuration is not the newest one.

@@ -89,6 +89,20 @@ More than 4 runs are waiting:
 	}
 }
 
+// TestStatusTextOfBrokers names those that are not well, and why as far as that
+// may be told.
+func TestStatusTextOfBrokers(t *testing.T) {
+	got := chat.Style{Now: now}.StatusText(bellhop.Status{Brokers: []bellhop.IllBroker{
+		{Name: "broker:shop/orders", Since: now.Add(-time.Minute), Error: "it is away\x1b"}, {Name: "broker:shop/alarms", Since: now.Add(-30 * time.Second)},
+	}})
+	want := `Nothing is happening.
+No messages are taken from broker:shop/orders since 14:02:05: it is away^[
+No messages are taken from broker:shop/alarms since 14:02:35`
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 func TestStatusTextWithoutAServer(t *testing.T) {
 	run := bellhop.Run{ID: 74, Service: "example", Job: "hello", AskedBy: "alice", State: bellhop.Running, Started: at(-65 * time.Second), Attempt: 1}
 	wait := bellhop.Run{ID: 78, Service: "example", Job: "hello", AskedBy: "bob", State: bellhop.Waiting, Start: now}

@@ -35,7 +35,11 @@ func (t *text) load(d *decoder, n *yaml.Node, f field, c *scope) {
 
 func notOneOf(key, val string, options []string) string {
 	s := fmt.Sprintf("%s: %s is not one of: %s", key, shorten(val), strings.Join(options, ", "))
-	if near := nearest(val, options); near != "" {
+	near := nearest(val, options)
+	if key == "missed" && strings.EqualFold(val, "none") { // which is near to `one`, and means the contrary
+		near = "skip"
+	}
+	if near != "" {
 		s += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return s

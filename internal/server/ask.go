@@ -127,6 +127,9 @@ func (s *Server) carryOut(ctx context.Context, ev bellhop.Event, inv bellhop.Inv
 			err = &web.Problem{Status: http.StatusUnprocessableEntity, Code: bellhop.Conflict, Detail: s.seals.hidden.Text(err.Error())}
 		}
 	}
+	if a.Status != nil {
+		a.Status.Brokers = s.ill(ctx, ev.Person)
+	}
 	return a, err
 }
 

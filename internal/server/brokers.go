@@ -62,6 +62,27 @@ func (s *Server) unsealed(ctx context.Context, b bellhop.Broker) (bellhop.Broker
 	return b, nil
 }
 
+// ill are the brokers that no messages are taken from, as far as a person may
+// know of them.
+func (s *Server) ill(ctx context.Context, p bellhop.Person) (all []bellhop.IllBroker) {
+	admin := s.engine.Manages(ctx, p)
+	if !admin && !s.engine.Identify(p).Internal {
+		return nil
+	}
+	sees := s.sees(ctx, p)
+	for _, st := range s.brokers.States() {
+		if st.Err == nil || !sees.Adapter(st.Name) {
+			continue
+		}
+		b := bellhop.IllBroker{Name: st.Name, Since: st.Since}
+		if admin {
+			b.Error = s.seals.hidden.Text(st.Err.Error())
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
 // brokerHouse is Bellhop for brokers (broker.House).
 type brokerHouse struct{ s *Server }
 

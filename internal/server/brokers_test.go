@@ -17,12 +17,12 @@ func TestABrokerThatIsAway(t *testing.T) {
 	begin := time.Now()
 	s := start(t, fmt.Sprintf(`
 web: {listen: %[1]q}
-people: {alice: {ssh: alice}, bob: {ssh: bob}}
+people: {alice: {ssh: alice}, bob: {ssh: bob}, carol: {ssh: carol}}
 access: {admins: [{person: alice}]}
 services:
   other: {jobs: {x: {run: "true"}}, commands: [{command: x, job: x}]}
   shop:
-    allow: [{person: alice}]
+    allow: [{person: alice}, {person: carol}]
     jobs: {ship: {run: "true"}}
     brokers:
       - {name: a, redis: {url: "redis://:hunter2@%[2]s", stream: s}, job: ship}
@@ -54,6 +54,20 @@ services:
 	} {
 		if status, body := network(t, "GET", "http://"+addr+"/readyz", shown, ""); status != 503 || body != nameless {
 			t.Errorf("%s: %d %q", name, status, body)
+		}
+	}
+	for name, c := range map[string]struct {
+		token     string
+		told, why int
+	}{
+		"an admin":             {all, 3, 3},
+		"who sees its job":     {token(t, s, bellhop.Token{Name: "carol", As: "carol"}), 3, 0},
+		"who sees another job": {token(t, s, bellhop.Token{Name: "bob", As: "bob"}), 0, 0},
+		"a guest":              {token(t, s, bellhop.Token{Name: "stranger"}), 0, 0},
+	} {
+		_, body := network(t, "GET", "http://"+addr+"/v1/status", c.token, "")
+		if told, why := strings.Count(body, `"name":"broker:shop/`), strings.Count(body, `"error":"the `); told != c.told || why != c.why || strings.Contains(body, "hunter2") || told > 0 && strings.Contains(body, `"since":"0001`) {
+			t.Errorf("the status for %s: %s", name, body)
 		}
 	}
 	if status, body := network(t, "GET", "http://"+addr+"/readyz", "bellhop.x.y", ""); status != 401 || strings.Contains(body, "broker") {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -247,7 +249,7 @@ func strict(text []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return err
+		return worded(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows it")
@@ -256,6 +258,36 @@ func strict(text []byte, v any) error {
 		return errors.New("it is not UTF-8")
 	}
 	return once(json.NewDecoder(bytes.NewReader(text)))
+}
+
+// worded says in words of Bellhop's what encoding/json found, by the names that
+// the client has sent.
+func worded(err error) error {
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		kinds := map[reflect.Kind]string{
+			reflect.String: "a text", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Array: "a list",
+			reflect.Map: "an object", reflect.Struct: "an object", reflect.Float64: "a number",
+		}
+		had := map[string]string{"string": "a text", "number": "a number", "bool": "true or false", "array": "a list", "object": "an object"}
+		want, got := cmp.Or(kinds[t.Type.Kind()], "a whole number"), t.Value
+		if word, ok := had[got]; ok {
+			got = word
+		}
+		return fmt.Errorf("%.80s is %.40s; expected %s", cmp.Or(t.Field, "it"), got, want)
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is empty")
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("it ends too early")
+	}
+	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("it stops being JSON at byte %d", s.Offset)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Errorf("there is no field %.60s here; the API's description (GET /v1/openapi.json) has those that there are", name)
+	}
+	return err
 }
 
 // once returns an error when a name comes twice in an object: in the same case,

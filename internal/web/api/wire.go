@@ -113,6 +113,7 @@ type status struct {
 	More    bool                `json:"more,omitempty"`
 	Holds   []bellhop.Hold      `json:"holds"`
 	Config  *bellhop.Activation `json:"config,omitempty"`
+	Brokers []bellhop.IllBroker `json:"brokers,omitempty"`
 }
 
 func toStatus(s *bellhop.Status) *status {
@@ -121,7 +122,7 @@ func toStatus(s *bellhop.Status) *status {
 	}
 	return &status{
 		Running: toRuns(s.Running), Waiting: toRuns(s.Waiting), More: s.More,
-		Holds: append([]bellhop.Hold{}, s.Holds...), Config: s.Config,
+		Holds: append([]bellhop.Hold{}, s.Holds...), Config: s.Config, Brokers: s.Brokers,
 	}
 }
 
@@ -129,7 +130,7 @@ func (s *status) back() *bellhop.Status {
 	if s == nil {
 		return nil
 	}
-	return &bellhop.Status{Running: fromRuns(s.Running), Waiting: fromRuns(s.Waiting), More: s.More, Holds: s.Holds, Config: s.Config}
+	return &bellhop.Status{Running: fromRuns(s.Running), Waiting: fromRuns(s.Waiting), More: s.More, Holds: s.Holds, Config: s.Config, Brokers: s.Brokers}
 }
 
 // answer is bellhop.Answer.
