@@ -2,6 +2,8 @@ package webtest
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -49,9 +51,15 @@ func TestCookies(t *testing.T) {
 	for _, tc := range []struct {
 		name, more, cookie string
 		secure             bool
-	}{{"plain", "", "bellhop", false}, {"behind a proxy with TLS", "url: https://bellhop.example.org", "__Host-bellhop", true}} {
+	}{{"plain", "", "bellhop", false}, {"behind a proxy with TLS", "url: https://bellhop.example.org, ", "__Host-bellhop", true}} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := newWorldWith(t, "", tc.more)
+			w := unstarted(t, "bellhop.yaml", "")
+			text, err := os.ReadFile(filepath.Join(w.folder, "bellhop.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.write("bellhop.yaml", strings.Replace(string(text), "web: {", "web: {"+tc.more, 1))
+			w.start()
 			link := regexp.MustCompile(`^https?://[^/]+`).ReplaceAllString(w.bellhop("login"), w.url)
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, link, nil)
 			if err != nil {

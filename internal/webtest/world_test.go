@@ -82,10 +82,7 @@ func freePort(t testing.TB) int {
 }
 
 // newWorld starts a server. The configuration is what the tests share, and more.
-func newWorld(t *testing.T, more string) *world { t.Helper(); return newWorldWith(t, more, "") }
-
-// newWorldWith is newWorld with a key of web: besides.
-func newWorldWith(t *testing.T, more, web string) *world {
+func newWorld(t *testing.T, more string) *world {
 	t.Helper()
 	w := unstartedWith(t, "bellhop.yaml", more, web)
 	w.start()
@@ -108,9 +105,6 @@ func unstartedWith(t *testing.T, file, more, web string) *world {
 		t.Fatal(err)
 	}
 	config := strings.ReplaceAll(string(text), "WEB", strings.TrimPrefix(w.url, "http://")) + more
-	if web != "" {
-		config = strings.Replace(config, "web: {", "web: {"+web+", ", 1)
-	}
 	config = strings.ReplaceAll(config, "ME", me(t))
 	w.write("bellhop.yaml", config)
 	w.write("authorized_keys", authorized(t, "bob", "carol"))
