@@ -84,7 +84,7 @@ func freePort(t testing.TB) int {
 // newWorld starts a server. The configuration is what the tests share, and more.
 func newWorld(t *testing.T, more string) *world {
 	t.Helper()
-	w := unstartedWith(t, "bellhop.yaml", more, web)
+	w := unstarted(t, "bellhop.yaml", more)
 	w.start()
 	return w
 }
@@ -92,11 +92,6 @@ func newWorld(t *testing.T, more string) *world {
 // unstarted is a world whose server is to be started yet, with a configuration
 // of testdata, and more.
 func unstarted(t *testing.T, file, more string) *world {
-	t.Helper()
-	return unstartedWith(t, file, more, "")
-}
-
-func unstartedWith(t *testing.T, file, more, web string) *world {
 	t.Helper()
 	browsertest.Program(t)
 	w := &world{t: t, folder: t.TempDir(), url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
