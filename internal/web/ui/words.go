@@ -98,7 +98,9 @@ func ranFor(r bellhop.Run, now time.Time) time.Duration {
 }
 
 // waits says why a run has not started.
-func (p Page) waits(r bellhop.Run) string { return p.style().WhyText(r) }
+func (p Page) waits(r bellhop.Run) string {
+	return strings.TrimPrefix(p.style().WhyText(r), r.ID.String()+" "+r.Service+" "+r.Job+" ") // which stands above it
+}
 
 // style words answers for a page.
 func (p Page) style() chat.Style {
