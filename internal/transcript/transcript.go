@@ -134,7 +134,7 @@ func (r *Reader) update(ctx context.Context, id bellhop.RunID, x *index) error {
 	}
 	defer x.unlock()
 	x.mu.RLock()
-	done := x.known.done
+	done, before := x.known.done, x.known.passes
 	x.mu.RUnlock()
 	if done {
 		return nil
@@ -145,7 +145,7 @@ func (r *Reader) update(ctx context.Context, id bellhop.RunID, x *index) error {
 	}
 	grown := false
 	err = x.read(ctx, id, false, r.opt.Read, func() { grown = true })
-	if grown {
+	if grown || ended && before > 0 { // what was read before the end may have been dropped since
 		x.mu.Lock()
 		x.known.passes++
 		x.mu.Unlock()

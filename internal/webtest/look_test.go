@@ -26,7 +26,7 @@ func TestApproveInASecondBrowser(t *testing.T) {
 	other := browser.Visitor(t)
 	w.loginAs(other, "bob")
 	other.See("Waits for an approval")
-	other.See("env=production version=v1.2")
+	other.See("env=production")
 	other.Click(`form[action="/runs/000001/approve"] button`)
 	other.See("deploying production v1.2")
 	one.See("bob approved it")

@@ -64,6 +64,7 @@ func TestServerGoesAndComes(t *testing.T) {
 	p.Forgive("ERR_INCOMPLETE_CHUNKED_ENCODING")
 	p.Forgive("ERR_EMPTY_RESPONSE")
 	p.Forgive("ERR_CONNECTION_RESET")
+	p.Forgive("ERR_SOCKET_NOT_CONNECTED")
 	w.end(syscall.SIGKILL)
 	p.Until(`!document.querySelector("#offline").hidden`)
 	w.start()
