@@ -112,3 +112,12 @@ func (d *nowData) trouble() bool {
 	return n > 0 && slices.ContainsFunc(d.Day[max(0, n-4):], func(e ended) bool { return e.Bad > 0 }) ||
 		d.Health != nil && slices.ContainsFunc(d.Health.Parts, func(p bellhop.Part) bool { return !p.Up })
 }
+
+// trigger is when the page asks anew: last lines come without a change of a
+// run.
+func (d *nowData) trigger() string {
+	if len(d.Status.Running) > 0 {
+		return "bellhop:change from:body, every 5s"
+	}
+	return "bellhop:change from:body"
+}

@@ -222,9 +222,11 @@ func TestOutputOf100MB(t *testing.T) {
 	if _, err := fmt.Sscanf(seen(p)[0], "%d:", &middle); err != nil {
 		t.Fatal(err)
 	}
-	p.Do("(() => { const v = document.querySelector('.out-view'); window.went = v.scrollTop += 400 })()") // 20 lines, by the wheel or a finger
-	p.Until("document.querySelector('.out-view').scrollTop !== window.went")                              // the bar has been put where it belongs
-	p.Until(fmt.Sprintf("%s[0].startsWith('%d:')", seenLines, middle+20))
+	if !raced { // else there are not enough lines for the bar to be scaled
+		p.Do("(() => { const v = document.querySelector('.out-view'); window.went = v.scrollTop += 400 })()") // 20 lines, by the wheel or a finger
+		p.Until("document.querySelector('.out-view').scrollTop !== window.went")                              // the bar has been put where it belongs
+		p.Until(fmt.Sprintf("%s[0].startsWith('%d:')", seenLines, middle+20))
+	}
 	p.Keys(kb.End)
 	sees(p, line(lines))
 	p.Keys(kb.Home)

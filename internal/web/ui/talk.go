@@ -102,7 +102,7 @@ func (h *Handler) card(v *view) error {
 	}
 	var last []string
 	w, err := h.output.Reader.Window(v.ctx(), id, -(cardLines - 1), cardLines) // the last is 0 from the end
-	if err != nil && bellhop.CodeOf(err) != bellhop.NotFound { // it may not be kept any more
+	if err != nil && bellhop.CodeOf(err) != bellhop.NotFound {                 // it may not be kept any more
 		return err
 	}
 	lines := 0
