@@ -145,7 +145,6 @@ func model(chunks []bellhop.Chunk, ended bool) []string {
 		attempt int
 		ch      bellhop.Channel
 		raw     []byte
-		begun   int
 	}
 	var all []string
 	var two []open // by who began first

@@ -107,7 +107,8 @@ func TestOutputStream(t *testing.T) {
 	if e, _ := next(); e != "end" {
 		t.Errorf("got %s", e)
 	}
-	if in.Scan() && in.Scan() {
+	blank := in.Scan()
+	if blank && in.Scan() {
 		t.Errorf("more came: %s", in.Text())
 	}
 	o.change(func() { o.gone, o.ended = true, false })
