@@ -95,6 +95,7 @@ func TestEveryPageForWhomItIsNot(t *testing.T) {
 	key := []string{api.NewKey()}
 	rows := map[string][]row{
 		"GET /{$}":                                {{"/", nil, ok}},
+		"GET /{rest...}":                          {{"/nowhere", nil, none}},
 		"GET /live":                               nil, // a stream, told apart below
 		"GET /runs":                               {{"/runs", nil, ok}, {"/runs?service=vault", nil, 0}, {"/runs?arg=" + gem[:4], nil, ok}},
 		"GET /runs/{id}":                          {{"/runs/" + run, nil, no}, {"/runs/" + held, nil, no}},

@@ -100,6 +100,9 @@
   // htmx itself is read after this file has been: it is there when the page is.
   document.addEventListener("DOMContentLoaded", open);
 
+  // What somebody has folded or opened stays so when a page is made anew.
+  if (window.Idiomorph) Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, e) => !(name === "open" && e.tagName === "DETAILS");
+
   // A fault is shown, not swallowed.
   document.addEventListener("htmx:beforeSwap", (ev) => {
     const status = ev.detail.xhr.status;
