@@ -282,6 +282,9 @@ func worded(err error) error {
 		return errors.New("it ends too early")
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
+		if strings.Contains(err.Error(), "max depth") { // the one that encoding/json words so
+			return errors.New("it is nested to a depth that nobody needs")
+		}
 		return fmt.Errorf("it stops being JSON at byte %d", s.Offset)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
